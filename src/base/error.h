@@ -15,12 +15,13 @@ enum class Code : int {
   kInvalidModel = 3,     // the model breaks the ONNX standard
   kUnsupported = 4,      // legal, but this build or device cannot do it
   kIo = 5,
-  kLimit = 6,            // a resource limit (memory, nodes, depth, time) was reached
+  kLimit = 6,  // a resource limit (memory, nodes, depth, time) was reached
   kCancelled = 7,
-  kInternal = 8,         // a bug in Skiff
+  kInternal = 8,  // a bug in Skiff
 };
 
-// message says what is wrong and what would mend it; where lists the file, node, operator, tensor it is about.
+// message says what is wrong and what would mend it; where lists the file, node, operator, tensor it is
+// about.
 class Error : public std::exception {
  public:
   Error(Code code, std::string message, std::string where = {});

@@ -51,7 +51,8 @@ int dtype_bits(DType t) { return info(t).bits; }
 std::string_view dtype_name(DType t) { return info(t).name; }
 DType dtype_from_name(std::string_view name) {
   for (int i = 1; i < kDTypeCount; ++i)
-    if (kInfo[i].name == name || (!kInfo[i].alias.empty() && kInfo[i].alias == name)) return static_cast<DType>(i);
+    if (kInfo[i].name == name || (!kInfo[i].alias.empty() && kInfo[i].alias == name))
+      return static_cast<DType>(i);
   return DType::kUndefined;
 }
 bool dtype_is_float(DType t) { return info(t).is_float; }
