@@ -56,7 +56,7 @@ SKIFF_INLINE vf log(vf x) {
   const vf scaled = select(tiny, x * 8388608.0f, x);
   // Mantissa in [sqrt(1/2), sqrt(2)): subtract the bits of sqrt(1/2), so that the exponent field counts from
   // there.
-  const vi bits = as_int(scaled) - 0x3f3504f3;
+  const vi bits = (vi)((vu)scaled - 0x3f3504f3u);  // wraps for negative x, which is made NaN below
   const vi exponent = shr(bits, 23);
   const vf f = as_float((bits & 0x007fffff) + 0x3f3504f3) - 1.0f;
   const vf e = to_float(exponent) - select(tiny, splat(23.0f), splat(0.0f));
