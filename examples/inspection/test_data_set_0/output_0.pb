@@ -1,0 +1,1 @@
+BprobabilitiesJ=›<;ax?”âí;‰$d<
