@@ -181,8 +181,8 @@ struct OpDef {
   const char* name = "";
   std::vector<int> versions;  // since-versions, ascending
   int removed = 0;            // first opset without it; 0: never
-  std::vector<Formal> inputs, outputs;
-  std::vector<AttrDef> attributes;
+  std::vector<Formal> inputs{}, outputs{};
+  std::vector<AttrDef> attributes{};
   void (*infer)(InferContext&) = nullptr;       // required
   void (*reference)(KernelContext&) = nullptr;  // required; every type the standard allows
   Cost (*cost)(const CostContext&) = nullptr;  // null: one flop per output element, every tensor touched once
