@@ -1,0 +1,112 @@
+// Speed of the fp32 product and convolution kernels on one thread, as a share of the measured multiply-add
+// peak.
+//   kernel_bench [isa] [part of a name]
+// Each figure is the best of many short repeats: the machine may be busy.
+#include <algorithm>
+#include <cstdio>
+#include <cstring>
+#include <ctime>
+#include <string>
+#include <vector>
+
+#include "device/cpu/isa.h"
+#include "device/cpu/kernels/gemm/gemm.h"
+
+using namespace skiff;
+using namespace skiff::cpu;
+
+namespace {
+
+// Processor time of this thread, so that a preempted repeat still counts for what it used.
+double now() {
+  timespec t;
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+  return static_cast<double>(t.tv_sec) + 1e-9 * static_cast<double>(t.tv_nsec);
+}
+
+// The sum over parts 0 .. parts - 1 of the best time of f(part); all parts run in turn, so that the caches
+// are as in one whole run, while a disturbance spoils one part of one run only.
+template <class F>
+double best_seconds(F f, int64_t parts = 1, double budget = 0.3) {
+  std::vector<double> best(static_cast<size_t>(parts), 1e9);
+  const double end = now() + budget;
+  for (int i = 0; i < 4 || now() < end; i++) {
+    for (int64_t part = 0; part < parts; part++) {
+      const double t = now();
+      f(part);
+      const double d = now() - t;
+      if (d < best[static_cast<size_t>(part)]) best[static_cast<size_t>(part)] = d;
+    }
+  }
+  double sum = 0;
+  for (double d : best) sum += d;
+  return sum;
+}
+
+double peak = 0;
+
+void report(const char* name, double flops, double seconds) {
+  std::printf("%-34s %9.1f us %8.1f GFLOP/s %6.1f %%\n", name, seconds * 1e6, flops / seconds * 1e-9,
+              100 * flops / seconds / peak);
+}
+
+std::vector<float> values(int64_t n) {
+  std::vector<float> v(static_cast<size_t>(n));
+  unsigned s = 1;
+  for (float& x : v) {
+    s = s * 1664525u + 1013904223u;
+    x = static_cast<float>(s >> 8) / 8388608.0f - 1.0f;
+  }
+  return v;
+}
+
+void bench_gemm(const KernelTables& t, const char* what, int64_t m, int64_t n, int64_t k,
+                bool trans_a = false, int64_t pad = 0) {
+  const std::vector<float> a = values(m * (k + pad)), b = values(k * n), bias = values(n);
+  std::vector<float> packed(t.gemm->packed_b_bytes(k, n) / sizeof(float)),
+      c(static_cast<size_t>(m * (n + pad)));
+  t.gemm->pack_b(k, n, b.data(), n, false, packed.data());
+  GemmArgs g;
+  g.m = m, g.n = n, g.k = k;
+  g.a = a.data(), g.a_row_stride = trans_a ? 1 : k + pad, g.a_k_stride = trans_a ? m : 1;
+  g.b = packed.data(), g.c = c.data(), g.ldc = n + pad;
+  g.epilogue.bias = bias.data(), g.epilogue.act = Act::kClip, g.epilogue.p1 = 6;
+  // Parts of about half a millisecond, as a pool of threads would be given.
+  const TaskGrid grid =
+      t.gemm->plan(m, n, k, m * n * k > 60000000 ? static_cast<int32_t>(m * n * k / 160000000 + 1) : 1);
+  const double seconds = best_seconds(
+      [&](int64_t part) {
+        const int64_t i = part / grid.n_tasks * grid.m_step, j = part % grid.n_tasks * grid.n_step;
+        t.gemm->run(g, i, std::min(m, i + grid.m_step), j, std::min(n, j + grid.n_step));
+      },
+      grid.tasks());
+  char name[100];
+  std::snprintf(name, sizeof name, "%s %lldx%lldx%lld", what, (long long)m, (long long)n, (long long)k);
+  report(name, 2.0 * (double)m * (double)n * (double)k, seconds);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const Isa isa = argc > 1 ? isa_from_name(argv[1]) : best_isa();
+  const std::string part = argc > 2 ? argv[2] : "";
+  const KernelTables& t = kernels(isa);
+  const int64_t rounds = 100000;
+  double flops = 0;
+  const double seconds = best_seconds([&](int64_t) { flops = t.gemm->fma_rounds(rounds); });
+  peak = flops / seconds;
+  std::printf("%s: multiply-add peak %.1f GFLOP/s\n", std::string(isa_name(isa)).c_str(), peak * 1e-9);
+  if (std::strstr("gemm", part.c_str())) {
+    for (int64_t n : {1024, 384, 128, 64}) bench_gemm(t, "gemm", n, n, n);
+    bench_gemm(t, "gemm, rows padded by 16", 1024, 1024, 1024, false, 16);
+    bench_gemm(t, "gemm, A transposed", 384, 384, 384, true);
+    bench_gemm(t, "gemm, one row", 1, 768, 3072);
+    // MobileNetV2's pointwise layers (pixels x out x in), and ResNet-50's.
+    const int64_t pw[][3] = {
+        {12544, 16, 32}, {12544, 96, 16}, {3136, 24, 96},  {3136, 144, 24}, {784, 32, 144},  {784, 192, 32},
+        {196, 64, 192},  {196, 384, 64},  {196, 96, 384},  {196, 576, 96},  {49, 160, 576},  {49, 960, 160},
+        {49, 320, 960},  {49, 1280, 320}, {3136, 256, 64}, {784, 512, 256}, {49, 2048, 512}, {49, 512, 2048}};
+    for (const auto& s : pw) bench_gemm(t, "pointwise", s[0], s[1], s[2]);
+  }
+  return 0;
+}
