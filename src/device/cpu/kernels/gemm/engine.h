@@ -126,6 +126,17 @@ static void run_product(const Source& source, const Product& p, int64_t m0, int6
   }
 }
 
+// Rows of a matrix that lies in memory, in either orientation.
+struct MatrixRows {
+  const float* a;
+  int64_t row_stride, k_stride;
+  __attribute__((always_inline)) void rows(int64_t m, int count, int64_t, int, int64_t k0,
+                                           const float** out) const {
+    const float* p = a + m * row_stride + k0 * k_stride;
+    for (int i = 0; i < count; i++) out[i] = p + i * row_stride;
+  }
+};
+
 // A grid of about four tasks a thread, each worth waking a thread for. columns_step: what n is cut at.
 static inline TaskGrid plan_grid(int64_t m, int64_t n, int64_t k, int64_t columns_step, int32_t threads) {
   constexpr int64_t kSmallest = 100000;  // multiply-adds of a task, about 2 microseconds

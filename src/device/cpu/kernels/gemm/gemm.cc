@@ -148,16 +148,6 @@ void gemv(const GemmArgs& g, int64_t ldb, bool trans_b, int64_t n0, int64_t n1) 
 
 // ---- The product
 
-struct MatrixRows {
-  const float* a;
-  int64_t row_stride, k_stride;
-  __attribute__((always_inline)) void rows(int64_t m, int count, int64_t, int, int64_t k0,
-                                           const float** out) const {
-    const float* p = a + m * row_stride + k0 * k_stride;
-    for (int i = 0; i < count; i++) out[i] = p + i * row_stride;
-  }
-};
-
 void run(const GemmArgs& g, int64_t m0, int64_t m1, int64_t n0, int64_t n1) {
   if (m0 >= m1 || n0 >= n1) return;
   if (g.m == 1) {

@@ -1,0 +1,218 @@
+// Convolution of each channel by itself. A vector holds neighbouring channels; a tile of output pixels is
+// kept in registers while the input pixels under it are read once each.
+#include "device/cpu/kernels/conv/methods.h"
+
+namespace skiff::cpu::SKIFF_ISA {
+namespace {
+
+constexpr int kTileW = kLanes == 16 ? 7 : 4;  // output pixels along a row
+constexpr int kTileH = 2;                     // output rows
+
+// A vector of channels of one or two rows of the output.
+struct RowJob {
+  // The input line of each kernel row, at the first channel of the vector, column 0; null: padding.
+  const float* const* lines;
+  int64_t in_pixel, in_w;
+  const float* weights;  // [taps][kLanes]
+  vf bias, low, high;
+  float* out;  // column 0, first output row
+  int64_t out_pixel, out_row, out_w;
+  const float* residual;  // as out, or null
+  int64_t residual_pixel, residual_row;
+  int64_t pad;  // columns before the first
+  int lanes;
+};
+
+SKIFF_INLINE void put(const RowJob& j, int row, int64_t x, vf v, bool whole) {
+  if (j.residual) {
+    const float* r = j.residual + row * j.residual_row + x * j.residual_pixel;
+    v += whole ? load(r) : load_n(r, j.lanes);
+  }
+  v = min(j.high, max(j.low, v));
+  float* o = j.out + row * j.out_row + x * j.out_pixel;
+  if (whole) {
+    store(o, v);
+  } else {
+    store_n(o, v, j.lanes);
+  }
+}
+
+// Output pixels [x, x + kTileW) of Height rows. Edge: pixels of the tile or of the input may lie outside, and
+// only the first lanes may be used.
+template <int K, int S, int Height, bool Edge>
+SKIFF_INLINE void tile(const RowJob& j, const vf (&w)[K * K], int64_t x) {
+  vf sum[Height][kTileW];
+  SKIFF_UNROLL for (int r = 0; r < Height; r++) {
+    SKIFF_UNROLL for (int q = 0; q < kTileW; q++) sum[r][q] = j.bias;
+  }
+  const int64_t x0 = x * S - j.pad;
+  constexpr int kInH = (Height - 1) * S + K, kInW = (kTileW - 1) * S + K;
+  SKIFF_UNROLL for (int iy = 0; iy < kInH; iy++) {
+    const float* line = j.lines[iy];
+    if (!line) continue;
+    line += x0 * j.in_pixel;
+    SKIFF_UNROLL for (int ix = 0; ix < kInW; ix++) {
+      if (Edge && (uint64_t)(x0 + ix) >= (uint64_t)j.in_w) continue;
+      const vf d = Edge ? load_n(line + ix * j.in_pixel, j.lanes) : load(line + ix * j.in_pixel);
+      SKIFF_UNROLL for (int r = 0; r < Height; r++) {
+        SKIFF_UNROLL for (int q = 0; q < kTileW; q++) {
+          const int ky = iy - r * S, kx = ix - q * S;
+          if (ky >= 0 && ky < K && kx >= 0 && kx < K) sum[r][q] = fma(d, w[ky * K + kx], sum[r][q]);
+        }
+      }
+    }
+  }
+  SKIFF_UNROLL for (int r = 0; r < Height; r++) {
+    SKIFF_UNROLL for (int q = 0; q < kTileW; q++) {
+      if (!Edge || x + q < j.out_w) put(j, r, x + q, sum[r][q], !Edge);
+    }
+  }
+}
+
+template <int K, int S, int Height>
+SKIFF_NOINLINE void rows_fixed(const RowJob& j) {
+  vf w[K * K];
+  for (int t = 0; t < K * K; t++) w[t] = load(j.weights + t * kLanes);
+  constexpr int kInW = (kTileW - 1) * S + K;
+  for (int64_t x = 0; x < j.out_w; x += kTileW) {
+    const int64_t x0 = x * S - j.pad;
+    const bool inside = x0 >= 0 && x0 + kInW <= j.in_w && x + kTileW <= j.out_w && j.lanes == kLanes;
+    if (inside) {
+      tile<K, S, Height, false>(j, w, x);
+    } else {
+      tile<K, S, Height, true>(j, w, x);
+    }
+  }
+}
+
+// Any kernel, one output row.
+SKIFF_NOINLINE void row_any(const RowJob& j, int64_t kernel_h, int64_t kernel_w, int64_t stride,
+                            int64_t dilation) {
+  constexpr int kPixels = 4;
+  for (int64_t x = 0; x < j.out_w; x += kPixels) {
+    const int count = (int)min64(kPixels, j.out_w - x);
+    vf sum[kPixels];
+    for (int q = 0; q < kPixels; q++) sum[q] = j.bias;
+    for (int64_t ky = 0; ky < kernel_h; ky++) {
+      if (!j.lines[ky]) continue;
+      for (int64_t kx = 0; kx < kernel_w; kx++) {
+        const vf w = load(j.weights + (ky * kernel_w + kx) * kLanes);
+        for (int q = 0; q < count; q++) {
+          const int64_t ix = (x + q) * stride - j.pad + kx * dilation;
+          if ((uint64_t)ix < (uint64_t)j.in_w)
+            sum[q] = fma(load_n(j.lines[ky] + ix * j.in_pixel, j.lanes), w, sum[q]);
+        }
+      }
+    }
+    for (int q = 0; q < count; q++) put(j, 0, x + q, sum[q], false);
+  }
+}
+
+typedef void (*RowsFn)(const RowJob&);
+// The kernels for square windows without dilation, by height of the tile; null if there is none.
+const RowsFn* fixed_rows(const ConvShape& s) {
+  static const RowsFn k3s1[] = {rows_fixed<3, 1, 1>, rows_fixed<3, 1, 2>},
+                      k3s2[] = {rows_fixed<3, 2, 1>, rows_fixed<3, 2, 2>};
+  static const RowsFn k5s1[] = {rows_fixed<5, 1, 1>, rows_fixed<5, 1, 2>},
+                      k5s2[] = {rows_fixed<5, 2, 1>, rows_fixed<5, 2, 2>};
+  if (s.kernel[1] != s.kernel[2] || s.stride[1] != s.stride[2] || s.dilation[1] != 1 || s.dilation[2] != 1)
+    return nullptr;
+  const int64_t k = s.kernel[1], stride = s.stride[1];
+  if (k == 3 && stride == 1) return k3s1;
+  if (k == 3 && stride == 2) return k3s2;
+  if (k == 5 && stride == 1) return k5s1;
+  if (k == 5 && stride == 2) return k5s2;
+  return nullptr;
+}
+
+constexpr int kLinesMax = 64;  // kernel height of the general kernel
+
+bool accepts(const ConvShape& s) {
+  return s.groups == s.in_channels && s.out_channels == s.in_channels && s.in[0] == 1 && s.out[0] == 1 &&
+         s.kernel[0] == 1 && s.pad_begin[0] == 0 && s.kernel[1] <= kLinesMax;
+}
+
+size_t packed_bytes(const ConvShape& s) {
+  return (size_t)(round_up(s.in_channels, kLanes) * taps_of(s)) * sizeof(float);
+}
+
+// [channels / kLanes][taps][kLanes], padded with zeros.
+void pack(const ConvShape& s, const float* weights, float* packed) {
+  const int64_t taps = taps_of(s);
+  for (int64_t c = 0; c < s.in_channels; c += kLanes)
+    for (int64_t t = 0; t < taps; t++)
+      for (int64_t i = 0; i < kLanes; i++)
+        *packed++ = c + i < s.in_channels ? weights[(c + i) * taps + t] : 0.0f;
+}
+
+// Rows are pairs of output rows (of each image by itself); columns are vectors of channels.
+SKIFF_INLINE int64_t row_pairs(const ConvShape& s) { return ceil_div(s.out[1], kTileH); }
+
+TaskGrid plan(const ConvShape& s, int32_t threads) {
+  const int64_t rows = s.batch * row_pairs(s), blocks = ceil_div(s.in_channels, kLanes);
+  TaskGrid g;
+  if (rows <= 0 || blocks <= 0 || s.out[2] <= 0) return g;
+  const int64_t work = rows * blocks * kTileH * s.out[2] * kLanes * taps_of(s);
+  const int64_t wanted = plan_grid(64, 64, max64(1, work / 4096), 1, threads).tasks();
+  g.m_step = ceil_div(rows, wanted);
+  g.m_tasks = ceil_div(rows, g.m_step);
+  g.n_step = ceil_div(blocks, max64(1, wanted / g.m_tasks));
+  g.n_tasks = ceil_div(blocks, g.n_step);
+  return g;
+}
+
+void run(const ConvArgs& a, const TaskGrid& grid, int64_t task) {
+  const ConvShape& s = a.shape;
+  const Epilogue& e = a.epilogue;
+  const int64_t r0 = task / grid.n_tasks * grid.m_step, r1 = min64(r0 + grid.m_step, s.batch * row_pairs(s));
+  const int64_t c0 = task % grid.n_tasks * grid.n_step * kLanes;
+  const int64_t c1 = min64(c0 + grid.n_step * kLanes, s.in_channels), taps = taps_of(s);
+  const RowsFn* fixed = fixed_rows(s);
+  const bool clip = e.act == Act::kClip;
+  RowJob j;
+  j.in_pixel = a.in_pixel, j.in_w = s.in[2];
+  j.low = splat(clip ? e.p0 : -__builtin_inff());
+  j.high = splat(clip ? e.p1 : __builtin_inff());
+  j.out_pixel = a.out_pixel, j.out_row = s.out[2] * a.out_pixel, j.out_w = s.out[2];
+  j.residual_pixel = e.ld_residual, j.residual_row = s.out[2] * e.ld_residual;
+  j.pad = s.pad_begin[2];
+
+  for (int64_t r = r0; r < r1; r++) {
+    const int64_t image = r / row_pairs(s), y_begin = r % row_pairs(s) * kTileH;
+    const int64_t y_end = min64(y_begin + kTileH, s.out[1]);
+    for (int64_t y = y_begin; y < y_end;) {
+      const int height = fixed ? (int)(y_end - y) : 1;
+      const int64_t lines_used = fixed ? (height - 1) * s.stride[1] + s.kernel[1] : s.kernel[1];
+      const int64_t first = (image * s.out[1] + y) * s.out[2];
+      for (int64_t c = c0; c < c1; c += kLanes) {
+        const float* lines[kLinesMax];
+        for (int64_t t = 0; t < lines_used; t++) {
+          const int64_t iy = y * s.stride[1] - s.pad_begin[1] + t * s.dilation[1];
+          const bool inside = (uint64_t)iy < (uint64_t)s.in[1];
+          lines[t] = inside ? a.in + (image * s.in[1] + iy) * s.in[2] * a.in_pixel + c : nullptr;
+        }
+        j.lines = lines;
+        j.weights = a.weights + c * taps;
+        j.lanes = (int)min64(kLanes, s.in_channels - c);
+        j.bias = e.bias ? load_n(e.bias + c, j.lanes) : vf{};
+        j.out = a.out + first * a.out_pixel + c;
+        j.residual = e.residual ? e.residual + first * e.ld_residual + c : nullptr;
+        if (fixed) {
+          fixed[height - 1](j);
+        } else {
+          row_any(j, s.kernel[1], s.kernel[2], s.stride[2], s.dilation[2]);
+        }
+      }
+      if (!clip)
+        activate_rows(e.act, e.p0, e.p1, a.out + first * a.out_pixel + c0, a.out_pixel, height * s.out[2],
+                      c1 - c0);
+      y += height;
+    }
+  }
+}
+
+}  // namespace
+
+const ConvMethod conv_depthwise = {"depthwise", accepts, packed_bytes, pack, plan, run};
+
+}  // namespace skiff::cpu::SKIFF_ISA
