@@ -42,6 +42,7 @@ class Inference : public SubgraphInfer {
   std::vector<Type> infer(const Node& n, const Graph& sub, std::span<const Type> inputs) override {
     // Rules see subgraphs as const; inference owns the graph it walks and may write their types.
     auto& g = const_cast<Graph&>(sub);
+    restore_declared(g);
     for (size_t i = 0; i < g.inputs().size() && i < inputs.size(); ++i) {
       Value& v = g.mutable_value(g.inputs()[i]);
       if (inputs[i].kind != Type::Kind::kUnknown) v.type = inputs[i];
@@ -63,6 +64,19 @@ class Inference : public SubgraphInfer {
 
  private:
   using Data = std::unordered_map<ValueId, std::vector<Dim>>;
+
+  // A rule may infer its body more than once (Loop looks for shapes that last); what one attempt assumed must
+  // not colour the next.
+  void restore_declared(Graph& g) {
+    auto [it, first] = declared_.try_emplace(&g);
+    for (size_t i = 0; i < g.value_slots(); ++i) {
+      Type& t = g.mutable_value(static_cast<ValueId>(i)).type;
+      if (first)
+        it->second.push_back(t);
+      else
+        t = it->second[i];
+    }
+  }
 
   void node(Graph& g, NodeId id, Data& data) {
     const Node& n = g.node(id);
@@ -125,6 +139,7 @@ class Inference : public SubgraphInfer {
       if (!v.type.shape[i].is_known()) v.type.shape[i] = Dim::symbol(cat(v.name, ".", i));
   }
 
+  std::unordered_map<const Graph*, std::vector<Type>> declared_;
   int depth_ = 0;
 };
 

@@ -221,13 +221,10 @@ void fill(Tensor& dst, const Tensor& src, int64_t index) { copy(dst, 0, 1, src, 
 namespace {
 
 template <class W, class Fn>
-void run_blocks(KernelContext& c, Tensor& y, size_t arity, Fn f, const double* params) {
+void run_blocks(Tensor& y, std::span<const Tensor> in, Fn f, const double* params) {
+  size_t arity = in.size();
   std::vector<Dims> dims;
-  std::vector<const Tensor*> in;
-  for (size_t i = 0; i < arity; ++i) {
-    in.push_back(&c.in(i));
-    dims.push_back(in.back()->dims());
-  }
+  for (const Tensor& t : in) dims.push_back(t.dims());
   std::vector<W> buffer(static_cast<size_t>(kBlock) * (arity + 1));
   std::vector<const W*> args(arity);
   W* out = buffer.data() + static_cast<size_t>(kBlock) * arity;
@@ -237,7 +234,7 @@ void run_blocks(KernelContext& c, Tensor& y, size_t arity, Fn f, const double* p
       int64_t n = std::min(kBlock, r.n() - b);
       for (size_t i = 0; i < arity; ++i) {
         W* p = buffer.data() + static_cast<size_t>(kBlock) * i;
-        load(*in[i], r.at(i + 1) + b * r.step(i + 1), r.step(i + 1), n, p);
+        load(in[i], r.at(i + 1) + b * r.step(i + 1), r.step(i + 1), n, p);
         args[i] = p;
       }
       f(args.data(), out, n, params);
@@ -248,18 +245,21 @@ void run_blocks(KernelContext& c, Tensor& y, size_t arity, Fn f, const double* p
 
 }  // namespace
 
-void elementwise(KernelContext& c, DType out, const ElementwiseFns& f, const double* params, size_t arity) {
-  if (arity == 0) arity = c.inputs();
-  Dims d = c.in(0).dims();
-  for (size_t i = 1; i < arity; ++i) d = broadcast(d, c.in(i).dims());
-  DType t = c.in(0).dtype();
-  Tensor& y = c.out(0, out, d);
+Dims broadcast_dims(std::span<const Tensor> in) {
+  Dims d;
+  for (const Tensor& t : in) d = broadcast(d, t.dims());
+  return d;
+}
+
+void elementwise(Tensor& y, std::span<const Tensor> in, const ElementwiseFns& f, const double* params) {
+  check(!in.empty(), Code::kInvalidModel, "an elementwise operator needs an input");
+  DType t = in[0].dtype();
   bool is_int = dtype_is_integer(t) || t == DType::kBool;
   if (!is_int || !f.integer) {
     check(f.real != nullptr, Code::kInvalidModel, "the operator does not take ", dtype_name(t));
-    run_blocks<double>(c, y, arity, f.real, params);
+    run_blocks<double>(y, in, f.real, params);
   } else {
-    run_blocks<int64_t>(c, y, arity, t == DType::kUint64 && f.unsigned64 ? f.unsigned64 : f.integer, params);
+    run_blocks<int64_t>(y, in, t == DType::kUint64 && f.unsigned64 ? f.unsigned64 : f.integer, params);
   }
 }
 

@@ -68,10 +68,12 @@ struct ElementwiseFns {
   IntFn integer = nullptr;     // for integers and bool; null: through `real`
   IntFn unsigned64 = nullptr;  // for uint64 where it differs from `integer` (the int64 holds its bits)
 };
-// Output 0 = f(inputs broadcast together), block by block, computed in the class of input 0's type. Inputs
-// beyond `arity` are ignored (arity 0: all). The output may share memory with an input of its own shape.
-void elementwise(KernelContext& c, DType out, const ElementwiseFns& f, const double* params = nullptr,
-                 size_t arity = 0);
+// y = f(inputs broadcast together), block by block, computed in the class of the first input's type. y has
+// its dtype and dims already; it may share memory with an input of its own shape.
+void elementwise(Tensor& y, std::span<const Tensor> in, const ElementwiseFns& f,
+                 const double* params = nullptr);
+// The dims the inputs broadcast to.
+Dims broadcast_dims(std::span<const Tensor> in);
 
 // Makes block functions of plain ones: real_fn1<[](double x, const double* p) { return ...; }>
 template <auto F>
