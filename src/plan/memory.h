@@ -12,8 +12,9 @@ struct Block {
   size_t offset = 0;        // result
 };
 
-// Gives every block an offset (multiple of `alignment`) so that blocks alive together do not overlap. Greedy by size,
-// best gap first: within a few percent of the lower bound on convolutional and transformer graphs. Returns the arena's size.
+// Gives every block an offset (multiple of `alignment`) so that blocks alive together do not overlap. Greedy
+// by size, best gap first: within a few percent of the lower bound on convolutional and transformer graphs.
+// Returns the arena's size.
 size_t assign_offsets(std::vector<Block>& blocks, size_t alignment);
 
 }  // namespace skiff::plan

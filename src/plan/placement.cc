@@ -14,8 +14,8 @@ std::string trimmed(std::string_view s) {
 
 PlacementRule parse_rule(const std::string& text) {
   size_t eq = text.rfind('=');
-  check(eq != std::string::npos && eq > 0 && eq + 1 < text.size(), Code::kInvalidArgument, "placement rule '", text,
-        "' is not of the form NODE=DEVICE, op:OPERATOR=DEVICE or share:FRACTION=DEVICE");
+  check(eq != std::string::npos && eq > 0 && eq + 1 < text.size(), Code::kInvalidArgument, "placement rule '",
+        text, "' is not of the form NODE=DEVICE, op:OPERATOR=DEVICE or share:FRACTION=DEVICE");
   PlacementRule r;
   r.what = trimmed(text.substr(0, eq));
   r.device = trimmed(text.substr(eq + 1));
@@ -42,6 +42,17 @@ void each_graph(Graph& g, F&& f) {
 
 }  // namespace
 
+bool host_only(const Graph& g, const Node& n) {
+  if (!n.def || (n.def->flags & (kControlFlow | kNonTensor | kDataDependent))) return true;
+  auto on_host = [&g](ValueId v) {
+    if (v == kNoValue) return false;
+    const Type& t = g.value(v).type;
+    return t.kind != Type::Kind::kTensor || t.dtype == DType::kString;
+  };
+  return std::any_of(n.inputs.begin(), n.inputs.end(), on_host) ||
+         std::any_of(n.outputs.begin(), n.outputs.end(), on_host);
+}
+
 std::vector<PlacementRule> parse_placement(const std::string& text) {
   std::vector<PlacementRule> rules;
   size_t at = 0;
@@ -57,14 +68,18 @@ std::vector<PlacementRule> parse_placement(const std::string& text) {
 void place(Graph& g, const std::vector<DeviceSlot>& devices, const std::string& default_device,
            const std::vector<PlacementRule>& rules) {
   auto known = [&](const std::string& name) {
-    bool found = std::any_of(devices.begin(), devices.end(), [&](const DeviceSlot& d) { return d.name == name; });
+    bool found =
+        std::any_of(devices.begin(), devices.end(), [&](const DeviceSlot& d) { return d.name == name; });
     std::string all;
     for (const DeviceSlot& d : devices) all += (all.empty() ? "" : ", ") + d.name;
     check(found, Code::kInvalidArgument, "there is no device '", name, "'; there are: ", all);
   };
   known(default_device);
   each_graph(g, [&](Graph& sub) {
-    for (NodeId id : sub.order()) sub.mutable_node(id).device = default_device;
+    for (NodeId id : sub.order()) {
+      Node& n = sub.mutable_node(id);
+      n.device = host_only(sub, n) ? devices.front().name : default_device;
+    }
   });
   for (const PlacementRule& r : rules) {
     known(r.device);
@@ -74,16 +89,23 @@ void place(Graph& g, const std::vector<DeviceSlot>& devices, const std::string& 
       auto share = static_cast<size_t>(std::ceil(r.share * static_cast<double>(order.size())));
       for (size_t i = 0; i < order.size(); ++i) {
         Node& n = sub.mutable_node(order[i]);
-        bool hit = r.kind == PlacementRule::Kind::kNode  ? n.name == r.what
+        bool hit = r.kind == PlacementRule::Kind::kNode ? n.name == r.what
                    : r.kind == PlacementRule::Kind::kOp ? n.op == r.what
                                                         : i < share;
         if (!hit) continue;
+        if (r.device != devices.front().name && host_only(sub, n)) {
+          check(r.kind != PlacementRule::Kind::kNode, Code::kInvalidArgument, "placement rule '", r.what, "=",
+                r.device, "': ", n.label(),
+                " runs on the host alone (it owns subgraphs, makes shapes from data, or touches strings)");
+          ++matched;
+          continue;
+        }
         n.device = r.device;
         ++matched;
       }
     });
-    check(matched > 0 || r.kind == PlacementRule::Kind::kShare, Code::kInvalidArgument, "placement rule '", r.what,
-          "=", r.device, "' matches no node; `skiff info --placement` lists the nodes after fusion");
+    check(matched > 0 || r.kind == PlacementRule::Kind::kShare, Code::kInvalidArgument, "placement rule '",
+          r.what, "=", r.device, "' matches no node; `skiff info --placement` lists the nodes after fusion");
   }
 }
 
