@@ -56,7 +56,7 @@ struct Step {
   int item = 0;
   std::unique_ptr<BoundKernel> kernel;  // null: a copy, or a dynamic node run by its kernel directly
   size_t workspace_bytes = 0, workspace_offset = 0;
-  double predicted = 0;
+  Cost cost;  // for these shapes
 };
 
 enum class Storage : uint8_t { kArena, kOutput, kHeap, kView, kConstant, kExternal };

@@ -176,7 +176,7 @@ class Planner {
         evaluate(cn, in, out, all_known))
       return Outcome::kNext;
     if (cn.view) return view(cn, out[0].type);
-    bind(item, cn, out);
+    bind(item, cn, in, out);
     return Outcome::kNext;
   }
 
@@ -251,7 +251,11 @@ class Planner {
     return Outcome::kNext;
   }
 
-  void bind(int item, const CompiledNode& cn, std::span<const OutputInfo> out) {
+  void bind(int item, const CompiledNode& cn, std::span<const InputInfo> in, std::span<const OutputInfo> out) {
+    std::vector<const Type*> in_types, out_types;
+    for (const InputInfo& i : in) in_types.push_back(i.type);
+    for (size_t i = 0; i < out.size(); ++i)
+      out_types.push_back(cn.node->outputs[i] == kNoValue ? nullptr : &out[i].type);
     std::vector<TensorDesc> ind, outd(cn.out.size());
     ind.reserve(cn.in.size());
     for (size_t i = 0; i < cn.in.size(); ++i) {
@@ -279,6 +283,7 @@ class Planner {
       throw;
     }
     s.workspace_bytes = s.kernel->workspace();
+    s.cost = cost_of(*cn.node->def, CostContext{*cn.node, in_types, out_types});
     program_->steps.push_back(std::move(s));
   }
 

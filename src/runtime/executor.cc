@@ -264,8 +264,11 @@ void Instance::execute(RunContext& c, const Program& p) {
         auto t1 = std::chrono::steady_clock::now();
         auto i = static_cast<size_t>(cn.profile_index);
         int64_t ns = std::chrono::duration_cast<std::chrono::nanoseconds>(t1 - t0).count();
-        c.recorder->ns[i] += ns;
-        c.recorder->count[i] += 1;
+        Recorder::Totals& totals = c.recorder->nodes[i];
+        totals.ns += ns;
+        totals.count += 1;
+        totals.flops += s.cost.flops;
+        totals.bytes += s.cost.bytes;
         if (c.recorder->events.size() < 1000000)
           c.recorder->events.push_back(
               {cn.profile_index,

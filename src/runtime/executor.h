@@ -31,10 +31,14 @@ struct Recorder {
     int node;
     int64_t start_ns, ns;
   };
+  struct Totals {
+    int64_t ns = 0, count = 0;
+    double flops = 0, bytes = 0;
+  };
   std::chrono::steady_clock::time_point start;
-  std::vector<int64_t> ns;
-  std::vector<int64_t> count;
+  std::vector<Totals> nodes;
   std::vector<Event> events;
+  void resize(size_t n) { nodes.resize(n); }
 };
 
 // What holds for one whole run, nested graphs included.

@@ -1,0 +1,32 @@
+// A session's options as text, checked when they are set.
+#pragma once
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace skiff::runtime {
+
+struct SessionOptions {
+  int threads = 0;  // 0: SKIFF_THREADS, else the machine's cores
+  std::string isa, device = "cpu", place;
+  size_t memory_limit = 0;  // bytes; 0: none
+  std::vector<std::string> skip_passes;
+  bool profile = false;
+  int64_t max_nodes = 1'000'000, max_loop_trips = 1'000'000'000;
+  double time_limit = 0;  // seconds; 0: none
+  int64_t fold_limit = 16 << 20;
+  std::string external_data_dir;
+
+  // Throws kInvalidArgument for an unknown key (naming those there are) or a value out of range.
+  void set(const std::string& key, const std::string& value);
+};
+
+struct OptionInfo {
+  const char *name, *default_value, *description;
+};
+std::span<const OptionInfo> option_list();
+
+std::vector<std::string> split_list(const std::string& text, char separator);
+
+}  // namespace skiff::runtime

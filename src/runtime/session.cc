@@ -1,0 +1,268 @@
+#include "runtime/session.h"
+
+#include <algorithm>
+#include <map>
+
+#include "base/knobs.h"
+#include "base/mapped_file.h"
+#include "onnx/import.h"
+#include "ops/infer.h"
+#include "passes/pipeline.h"
+#include "runtime/devices.h"
+
+namespace skiff::runtime {
+namespace {
+
+std::string folder_of(const std::string& path) {
+  size_t slash = path.find_last_of('/');
+  return slash == std::string::npos ? "." : path.substr(0, slash + 1);
+}
+
+onnx::ReadOptions read_options(const SessionOptions& o) {
+  onnx::ReadOptions r;
+  r.max_nodes = static_cast<uint64_t>(o.max_nodes);
+  r.external_folder = o.external_data_dir;
+  return r;
+}
+
+template <class F>
+void each_node(const Graph& g, F&& f) {
+  for (NodeId id : g.order()) {
+    f(g, g.node(id));
+    for (const Attribute& a : g.node(id).attributes)
+      if (const auto* s = std::get_if<std::shared_ptr<Graph>>(&a.value))
+        if (*s) each_node(**s, f);
+  }
+}
+
+std::map<std::string, std::string> forced_kernels() {
+  std::map<std::string, std::string> r;
+  for (const std::string& one : split_list(knob("SKIFF_FORCE"), ',')) {
+    size_t colon = one.find(':');
+    check(colon != std::string::npos, Code::kInvalidArgument, "SKIFF_FORCE: '", one,
+          "' is not OPERATOR:KERNEL");
+    r[one.substr(0, colon)] = one.substr(colon + 1);
+  }
+  return r;
+}
+
+}  // namespace
+
+std::unique_ptr<Session> Session::load(const std::string& path, const SessionOptions& options) {
+  try {
+    std::shared_ptr<const MappedFile> file = MappedFile::share(path);
+    check(file->size() > 0, Code::kInvalidModel, "the file is empty, not an ONNX model");
+    onnx::ReadOptions r = read_options(options);
+    r.external_folder = folder_of(path);
+    Model m = onnx::read_model_bytes(file->view(), file, r);
+    m.path = path;
+    return std::unique_ptr<Session>(new Session(std::move(m), options, file));
+  } catch (Error& e) {
+    if (e.where().find(path) == std::string::npos && e.message().find(path) == std::string::npos)
+      e.add_where(path);
+    throw;
+  }
+}
+
+std::unique_ptr<Session> Session::load_memory(std::string_view bytes, const SessionOptions& options) {
+  std::shared_ptr<const void> not_owned(bytes.data(), [](const void*) {});
+  return std::unique_ptr<Session>(
+      new Session(onnx::read_model_bytes(bytes, not_owned, read_options(options)), options, nullptr));
+}
+
+std::unique_ptr<Session> Session::from_model(Model model, const SessionOptions& options) {
+  return std::unique_ptr<Session>(new Session(std::move(model), options, nullptr));
+}
+
+Session::Session(Model model, const SessionOptions& options, std::shared_ptr<const MappedFile> file)
+    : options_(options), model_(std::move(model)), file_(std::move(file)) {
+  prepare();
+  if (file_) file_->drop_pages();
+}
+
+Session::~Session() = default;
+
+void Session::make_devices() {
+  DeviceOptions d;
+  d.threads = options_.threads;
+  if (d.threads == 0) {
+    std::string t = knob("SKIFF_THREADS");
+    SessionOptions parsed;
+    if (!t.empty()) parsed.set("threads", t);
+    d.threads = parsed.threads;
+  }
+  d.isa = options_.isa;
+  auto need = [&](const std::string& name) {
+    for (const plan::DeviceSlot& s : devices_)
+      if (s.name == name) return;
+    devices_.push_back({name, make_device(name, d)});
+  };
+  need(device_names().front());
+  need(options_.device);
+  for (const plan::PlacementRule& r : plan::parse_placement(options_.place)) need(r.device);
+}
+
+void Session::record_ports() {
+  std::map<std::string, int> symbols;
+  auto port = [](const Value& v) {
+    Port p;
+    p.name = v.name;
+    p.type = v.type;
+    for (const Dim& d : v.type.shape.dims()) {
+      p.dims.push_back(d.is_const() ? d.value() : -1);
+      p.dim_names.push_back(d.is_const() || !d.is_known() ? std::string() : d.to_string());
+    }
+    return p;
+  };
+  for (ValueId id : model_.graph.inputs()) {
+    const Value& v = model_.graph.value(id);
+    inputs_.push_back(port(v));
+    inputs_.back().optional = v.constant.defined();
+    std::vector<int> axes;
+    for (const std::string& n : inputs_.back().dim_names)
+      axes.push_back(n.empty() ? -1 : symbols.try_emplace(n, static_cast<int>(symbols.size())).first->second);
+    input_symbols_.push_back(std::move(axes));
+  }
+  symbol_count_ = static_cast<int>(symbols.size());
+  for (ValueId id : model_.graph.outputs()) outputs_.push_back(port(model_.graph.value(id)));
+}
+
+void Session::prepare() {
+  Graph& g = model_.graph;
+  resolve_ops(g, model_.functions);
+  record_ports();
+  std::map<std::string, int> counts;
+  each_node(g,
+            [&](const Graph&, const Node& n) { ++counts[n.domain.empty() ? n.op : n.domain + "." + n.op]; });
+  operator_counts_.assign(counts.begin(), counts.end());
+  for (size_t i = 0; i < g.value_slots(); ++i) {
+    const Value& v = g.value(static_cast<ValueId>(i));
+    if (!v.constant.defined() || v.constant.dtype() == DType::kString) continue;
+    parameters_ += v.constant.size();
+    weight_bytes_ += v.constant.bytes();
+  }
+  make_devices();
+
+  pass_context_.options.skip = options_.skip_passes;
+  for (std::string& s : split_list(knob("SKIFF_SKIP_PASSES"), ','))
+    pass_context_.options.skip.push_back(std::move(s));
+  pass_context_.options.max_folded_bytes = options_.fold_limit;
+  pass_context_.options.max_inlined_nodes = options_.max_nodes;
+  pass_context_.functions = &model_.functions;
+  passes::run_passes(g, pass_context_, passes::general_passes());
+  const TargetTraits& traits = std::find_if(devices_.begin(), devices_.end(), [&](const plan::DeviceSlot& d) {
+                                 return d.name == options_.device;
+                               })->device->traits();
+  pass_context_.target = &traits;
+  passes::run_passes(g, pass_context_, passes::target_passes());
+  for (size_t i = 0; i < outputs_.size(); ++i) {
+    Port& p = outputs_[i];
+    if (p.type.kind == Type::Kind::kUnknown) p.type = g.value(g.outputs()[i]).type;
+  }
+  check(static_cast<int64_t>(g.node_count()) <= options_.max_nodes, Code::kLimit, "the model has ",
+        g.node_count(), " nodes, more than max_nodes = ", options_.max_nodes);
+
+  plan::place(g, devices_, options_.device, plan::parse_placement(options_.place));
+  budget_ = std::make_unique<Budget>(options_.memory_limit);
+  plan::CompileOptions co;
+  co.forced = forced_kernels();
+  compiled_ = std::make_unique<plan::CompiledGraph>(g, devices_, co, profile_count_);
+  budget_->charge(compiled_->packed_bytes() + compiled_->constant_bytes(), "weights");
+  pool_ = std::make_unique<InstancePool>(*compiled_, budget_.get());
+}
+
+void Session::check_inputs(std::span<const Datum* const> inputs) const {
+  check(inputs.size() == inputs_.size(), Code::kInvalidArgument, "the model takes ", inputs_.size(),
+        " inputs, ", inputs.size(), " were given");
+  SmallVector<int64_t, 16> symbols(static_cast<size_t>(symbol_count_), -1);
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    const Port& p = inputs_[i];
+    const Datum* d = inputs[i];
+    if (!d || d->kind() == Datum::Kind::kNone) {
+      check(p.optional || p.type.kind == Type::Kind::kOptional, Code::kInvalidArgument, "input '", p.name,
+            "' (", p.type.to_string(), ") was not given and has no default");
+      continue;
+    }
+    if (p.type.kind != Type::Kind::kTensor) {
+      check(p.type.kind == Type::Kind::kUnknown || p.type.kind == Type::Kind::kOptional || !d->is_tensor(),
+            Code::kInvalidArgument, "input '", p.name, "' must be ", p.type.to_string(),
+            ", a tensor was given");
+      continue;
+    }
+    check(d->is_tensor(), Code::kInvalidArgument, "input '", p.name, "' must be a tensor, ",
+          p.type.to_string());
+    const Tensor& t = d->tensor();
+    if (p.type.dtype != DType::kUndefined && t.dtype() != p.type.dtype)
+      fail(Code::kInvalidArgument, "input '", p.name, "' must have element type ", dtype_name(p.type.dtype),
+           ", ", dtype_name(t.dtype()), " was given; convert it (skiff_tensor_cast)");
+    if (!p.type.shape.has_rank()) continue;
+    if (t.dims().size() != p.dims.size())
+      fail(Code::kInvalidArgument, "input '", p.name, "' must have rank ", p.dims.size(), " (",
+           p.type.to_string(), "), a tensor of shape ", to_string(t.dims()), " was given");
+    for (size_t a = 0; a < p.dims.size(); ++a) {
+      int64_t want = p.dims[a], got = t.dims()[a];
+      int symbol = input_symbols_[i][a];
+      if (symbol >= 0) {
+        int64_t& bound = symbols[static_cast<size_t>(symbol)];
+        if (bound < 0) bound = got;
+        want = bound;
+      }
+      if (want >= 0 && want != got)
+        fail(Code::kInvalidArgument, "input '", p.name, "': extent ", a,
+             symbol >= 0 ? cat(" (", p.dim_names[a], ")") : std::string(), " must be ", want, " as in ",
+             p.type.to_string(), ", a tensor of shape ", to_string(t.dims()), " was given");
+    }
+  }
+}
+
+void Session::run(std::span<const Datum* const> inputs, std::span<Datum> outputs,
+                  std::span<const uint8_t> fixed, const std::atomic<bool>* cancel) {
+  check_inputs(inputs);
+  check(outputs.size() == outputs_.size(), Code::kInvalidArgument, "the model gives ", outputs_.size(),
+        " outputs, ", outputs.size(), " were asked for");
+  RunContext c;
+  c.cancel = cancel;
+  c.max_loop_trips = options_.max_loop_trips;
+  c.budget = budget_.get();
+  auto start = std::chrono::steady_clock::now();
+  if (options_.time_limit > 0) {
+    c.has_deadline = true;
+    c.deadline = start + std::chrono::duration_cast<std::chrono::steady_clock::duration>(
+                             std::chrono::duration<double>(options_.time_limit));
+  }
+  Recorder recorder;
+  if (options_.profile) {
+    recorder.start = start;
+    recorder.resize(static_cast<size_t>(profile_count_));
+    c.recorder = &recorder;
+  }
+  std::unique_ptr<Instance> instance = pool_->take();
+  instance->run(c, inputs, {}, outputs, fixed);
+  pool_->give(std::move(instance));
+  if (options_.profile) merge_profile(recorder);
+}
+
+std::vector<Datum> Session::run(std::span<const Datum> inputs) {
+  std::vector<const Datum*> in;
+  for (const Datum& d : inputs) in.push_back(&d);
+  std::vector<Datum> out(outputs_.size());
+  run(in, out);
+  return out;
+}
+
+void Session::merge_profile(const Recorder& r) {
+  auto now = std::chrono::steady_clock::now();
+  std::lock_guard lock(profile_mutex_);
+  profile_.resize(static_cast<size_t>(profile_count_));
+  for (size_t i = 0; i < r.nodes.size(); ++i) {
+    profile_.nodes[i].ns += r.nodes[i].ns;
+    profile_.nodes[i].count += r.nodes[i].count;
+    profile_.nodes[i].flops += r.nodes[i].flops;
+    profile_.nodes[i].bytes += r.nodes[i].bytes;
+  }
+  profile_.events = r.events;
+  ++profile_runs_;
+  profile_wall_ns_ += std::chrono::duration_cast<std::chrono::nanoseconds>(now - r.start).count();
+}
+
+}  // namespace skiff::runtime
