@@ -31,6 +31,8 @@ class MappedFile {
   const char* data() const { return data_; }
   size_t size() const { return size_; }
   const std::string& path() const { return path_; }
+  // The pages read so far need not stay in memory; they come back from the file when they are touched again.
+  void drop_pages() const noexcept;
 
  private:
   void close() noexcept;
