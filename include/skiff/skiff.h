@@ -139,7 +139,8 @@ SKIFF_API skiff_status skiff_session_print(skiff_session* session, char** text);
 /* Runs the model. inputs[i] belongs to input i of the session (NULL for one that has a default); outputs[i] to output i:
  *   outputs[i] == NULL on entry: a new value is made, the caller frees it;
  *   outputs[i] != NULL: the value is written into: a tensor over a caller's buffer of the right dtype and byte size is
- *   filled in place (its shape must agree); any other value is replaced, its memory reused when it is large enough.
+ *   filled in place (its shape must agree, else SKIFF_INVALID_ARGUMENT); a tensor with memory of its own is filled in
+ *   place when dtype and shape agree and replaced otherwise.
  * When every outputs[i] is given and fits, a run allocates nothing after the first of the same shapes.
  * On failure no output is changed, except that given buffers may be partly written. `cancel` may be NULL.
  * Errors: SKIFF_INVALID_ARGUMENT (input missing, wrong dtype, rank or shape), SKIFF_CANCELLED, SKIFF_LIMIT. */

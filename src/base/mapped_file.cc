@@ -129,6 +129,12 @@ MappedFile MappedFile::from_descriptor(int fd, const std::string& path) {
 }
 #endif
 
+void MappedFile::drop_pages() const noexcept {
+#if defined(SKIFF_MMAP)
+  if (mapped_) ::madvise(const_cast<char*>(data_), size_, MADV_DONTNEED);
+#endif
+}
+
 void MappedFile::close() noexcept {
 #if defined(SKIFF_MMAP)
   if (mapped_) ::munmap(const_cast<char*>(data_), size_);

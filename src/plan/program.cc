@@ -15,7 +15,9 @@ constexpr int64_t kMaxKnown = 4096;
 constexpr size_t kMaxPrograms = 64;
 
 bool small_known(const Datum& d) {
-  return d.is_tensor() && d.tensor().defined() && d.tensor().size() <= kMaxKnown;
+  // A null address is a shape without values: what `info` plans with.
+  return d.is_tensor() && d.tensor().defined() && d.tensor().size() <= kMaxKnown &&
+         (d.tensor().raw() != nullptr || d.tensor().size() == 0);
 }
 
 }  // namespace
