@@ -263,6 +263,12 @@ void elementwise(Tensor& y, std::span<const Tensor> in, const ElementwiseFns& f,
   }
 }
 
+void elementwise(KernelContext& c, DType out, const ElementwiseFns& f, const double* params, size_t arity) {
+  std::vector<Tensor> in;
+  for (size_t i = 0; i < (arity ? arity : c.inputs()); ++i) in.push_back(c.in(i));
+  elementwise(c.out(0, out, broadcast_dims(in)), in, f, params);
+}
+
 std::vector<int64_t> normalize_axes(std::vector<int64_t> axes, int64_t rank) {
   for (int64_t& a : axes) a = normalize_axis(a, rank);
   std::sort(axes.begin(), axes.end());

@@ -72,6 +72,9 @@ struct ElementwiseFns {
 // its dtype and dims already; it may share memory with an input of its own shape.
 void elementwise(Tensor& y, std::span<const Tensor> in, const ElementwiseFns& f,
                  const double* params = nullptr);
+// The same from a node's first `arity` inputs (0: all) to its output 0 of element type `out`.
+void elementwise(KernelContext& c, DType out, const ElementwiseFns& f, const double* params = nullptr,
+                 size_t arity = 0);
 // The dims the inputs broadcast to.
 Dims broadcast_dims(std::span<const Tensor> in);
 
