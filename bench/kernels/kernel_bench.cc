@@ -3,13 +3,14 @@
 //   kernel_bench [isa] [part of a name]
 // Each figure is the best of many short repeats: the machine may be busy.
 #include <algorithm>
+#include <chrono>
 #include <cstdio>
 #include <cstring>
-#include <ctime>
 #include <string>
 #include <vector>
 
 #include "device/cpu/isa.h"
+#include "device/cpu/kernels/conv/conv.h"
 #include "device/cpu/kernels/gemm/gemm.h"
 
 using namespace skiff;
@@ -17,11 +18,8 @@ using namespace skiff::cpu;
 
 namespace {
 
-// Processor time of this thread, so that a preempted repeat still counts for what it used.
 double now() {
-  timespec t;
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-  return static_cast<double>(t.tv_sec) + 1e-9 * static_cast<double>(t.tv_nsec);
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
 // The sum over parts 0 .. parts - 1 of the best time of f(part); all parts run in turn, so that the caches
@@ -46,7 +44,7 @@ double best_seconds(F f, int64_t parts = 1, double budget = 0.3) {
 double peak = 0;
 
 void report(const char* name, double flops, double seconds) {
-  std::printf("%-34s %9.1f us %8.1f GFLOP/s %6.1f %%\n", name, seconds * 1e6, flops / seconds * 1e-9,
+  std::printf("%-44s %9.1f us %8.1f GFLOP/s %6.1f %%\n", name, seconds * 1e6, flops / seconds * 1e-9,
               100 * flops / seconds / peak);
 }
 
@@ -85,6 +83,32 @@ void bench_gemm(const KernelTables& t, const char* what, int64_t m, int64_t n, i
   report(name, 2.0 * (double)m * (double)n * (double)k, seconds);
 }
 
+void bench_conv(const ConvMethod& method, int64_t ic, int64_t size, int64_t oc, int64_t kernel,
+                int64_t stride, int64_t groups) {
+  ConvShape s;
+  s.in_channels = ic, s.out_channels = oc, s.groups = groups;
+  for (int axis = 1; axis < 3; axis++) {
+    s.in[axis] = size, s.kernel[axis] = kernel, s.stride[axis] = stride, s.pad_begin[axis] = kernel / 2;
+    s.out[axis] = (size - 1) / stride + 1;
+  }
+  const int64_t out_pixels = s.out[1] * s.out[2], weight_count = oc * ic / groups * kernel * kernel;
+  const std::vector<float> in = values(size * size * ic), weights = values(weight_count), bias = values(oc);
+  std::vector<float> packed(method.packed_bytes(s) / sizeof(float)),
+      out(static_cast<size_t>(out_pixels * oc));
+  method.pack(s, weights.data(), packed.data());
+  ConvArgs a;
+  a.shape = s;
+  a.in = in.data(), a.in_pixel = ic, a.weights = packed.data(), a.out = out.data(), a.out_pixel = oc;
+  a.epilogue.bias = bias.data(), a.epilogue.act = Act::kClip, a.epilogue.p1 = 6;
+  const double work = static_cast<double>(out_pixels * weight_count);
+  const TaskGrid grid = method.plan(s, work > 6e7 ? static_cast<int32_t>(work / 1.6e8) + 1 : 1);
+  const double seconds = best_seconds([&](int64_t task) { method.run(a, grid, task); }, grid.tasks());
+  char name[100];
+  std::snprintf(name, sizeof name, "%s %lldx%lldx%lld -> %lld, k%lld s%lld", method.name, (long long)ic,
+                (long long)size, (long long)size, (long long)oc, (long long)kernel, (long long)stride);
+  report(name, 2 * work, seconds);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -107,6 +131,21 @@ int main(int argc, char** argv) {
         {196, 64, 192},  {196, 384, 64},  {196, 96, 384},  {196, 576, 96},  {49, 160, 576},  {49, 960, 160},
         {49, 320, 960},  {49, 1280, 320}, {3136, 256, 64}, {784, 512, 256}, {49, 2048, 512}, {49, 512, 2048}};
     for (const auto& s : pw) bench_gemm(t, "pointwise", s[0], s[1], s[2]);
+  }
+  if (std::strstr("conv", part.c_str())) {
+    const ConvKernels& c = *t.conv;
+    bench_conv(*c.igemm, 64, 56, 64, 3, 1, 1);
+    bench_conv(*c.igemm, 128, 28, 128, 3, 1, 1);
+    bench_conv(*c.igemm, 256, 14, 256, 3, 1, 1);
+    bench_conv(*c.igemm, 512, 7, 512, 3, 1, 1);
+    bench_conv(*c.igemm, 16, 32, 16, 3, 1, 1);
+    bench_conv(*c.few_channels, 3, 224, 32, 3, 2, 1);
+    bench_conv(*c.planar, 3, 224, 32, 3, 2, 1);
+    bench_conv(*c.planar, 3, 224, 64, 7, 2, 1);
+    const int64_t dw[][3] = {{32, 112, 1}, {96, 112, 2}, {144, 56, 1}, {144, 56, 2},
+                             {192, 28, 1}, {384, 14, 1}, {576, 14, 2}, {960, 7, 1}};
+    for (const auto& d : dw) bench_conv(*c.depthwise, d[0], d[1], d[0], 3, d[2], d[0]);
+    bench_conv(*c.depthwise, 96, 28, 96, 5, 1, 96);
   }
   return 0;
 }
