@@ -43,8 +43,8 @@ struct Strips {
 };
 
 // One chunk of one panel of B against the strips of a block. pointers: [strips][chunk.taps][kMaxRows].
-static void run_panel(const Product& p, const Chunk& chunk, const Strips& block, const float* const* pointers,
-                      int64_t n, int64_t columns) {
+static inline void run_panel(const Product& p, const Chunk& chunk, const Strips& block,
+                             const float* const* pointers, int64_t n, int64_t columns) {
   const Epilogue& e = p.epilogue;
   // Clipping happens in registers; the other activations after the tile is stored.
   const bool clip = chunk.last && e.act == Act::kClip && !e.row_bias;
@@ -85,8 +85,8 @@ static void run_panel(const Product& p, const Chunk& chunk, const Strips& block,
 // pointers[t * kMaxRows + i] the address of element k0 of row m + i of A at tap tap0 + t (a null pointer at i
 // = 0 says that the tap is zero for all these rows).
 template <class Source>
-static void run_product(const Source& source, const Product& p, int64_t m0, int64_t m1, int64_t n0,
-                        int64_t n1) {
+static inline void run_product(const Source& source, const Product& p, int64_t m0, int64_t m1, int64_t n0,
+                               int64_t n1) {
   if (m0 >= m1 || n0 >= n1) return;
   const int vectors = panel_vectors(p.n);
   const int64_t width = (int64_t)vectors * kLanes;
