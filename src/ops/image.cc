@@ -1,4 +1,4 @@
-// Image operators that are not Resize: NonMaxSuppression, CenterCropPad and the removed Crop, ImageScaler,
+// Image operators that are not Resize: NonMaxSuppression and the removed Crop, ImageScaler,
 // Affine.
 #include <algorithm>
 #include <cmath>
@@ -96,68 +96,6 @@ SKIFF_OP_DEF(ai_onnx, NonMaxSuppression) {
           .reference = nms_reference,
           .cost = cost_nms,
           .flags = kDataDependent};
-}
-
-// ---------------------------------------------------------------- CenterCropPad
-
-namespace {
-
-std::vector<size_t> crop_axes(const Node& n, size_t rank) {
-  if (n.has_attr("axes")) return rule::axes(n.attr_ints("axes"), rank);
-  std::vector<size_t> all(rank);
-  for (size_t i = 0; i < rank; ++i) all[i] = i;
-  return all;
-}
-
-void infer_center_crop_pad(InferContext& c) {
-  if (!c.has_rank(0)) return c.set(0, c.dtype(0));
-  SymShape y = c.shape(0);
-  std::vector<size_t> axes = crop_axes(c.node(), y.rank());
-  auto shape = c.data(1);
-  check(!shape || shape->size() == axes.size(), Code::kInvalidModel, "shape has ", shape ? shape->size() : 0,
-        " entries for ", axes.size(), " axes");
-  for (size_t i = 0; i < axes.size(); ++i) {
-    y[axes[i]] = shape ? (*shape)[i] : Dim();
-    check(!y[axes[i]].is_const() || y[axes[i]].value() >= 0, Code::kInvalidModel,
-          "the shape has a negative extent");
-  }
-  c.set(0, c.dtype(0), std::move(y));
-}
-
-void center_crop_pad_reference(KernelContext& c) {
-  const Tensor& x = c.in(0);
-  std::vector<size_t> axes = crop_axes(c.node(), x.dims().size());
-  std::vector<int64_t> shape = to_ints(c.in(1));
-  check(shape.size() == axes.size(), Code::kInvalidModel, "shape has ", shape.size(), " entries for ",
-        axes.size(), " axes");
-  Dims d = x.dims(), box = x.dims(), xs = strides_of(x.dims());
-  for (size_t i = 0; i < axes.size(); ++i) d[axes[i]] = shape[i];
-  Tensor& y = c.out(0, x.dtype(), d);
-  ref::fill_zero(y);
-  Dims ys = strides_of(d);
-  int64_t from = 0, to = 0;
-  for (size_t a : axes) {
-    // An odd difference takes the larger part from (or adds it to) the end.
-    if (d[a] < x.dims()[a])
-      from += (x.dims()[a] - d[a]) / 2 * xs[a];
-    else
-      to += (d[a] - x.dims()[a]) / 2 * ys[a];
-    box[a] = std::min(d[a], x.dims()[a]);
-  }
-  if (element_count(box)) ref::copy_box(y, to, ys, x, from, xs, box);
-}
-
-}  // namespace
-
-SKIFF_OP_DEF(ai_onnx, CenterCropPad) {
-  return {.name = "CenterCropPad",
-          .versions = {18},
-          .inputs = {{"input_data", kTensorTypes, 'T'}, {"shape", kIndexTypes, 'I'}},
-          .outputs = {{"output_data", kTensorTypes, 'T'}},
-          .attributes = {{"axes", AttrType::kInts}},
-          .infer = infer_center_crop_pad,
-          .reference = center_crop_pad_reference,
-          .value_inputs = 1u << 1};
 }
 
 // ---------------------------------------------------------------- Crop, ImageScaler, Affine (experimental,
