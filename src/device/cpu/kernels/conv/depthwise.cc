@@ -70,7 +70,8 @@ SKIFF_INLINE void tile(const RowJob& j, const vf (&w)[K * K], int64_t x) {
 }
 
 template <int K, int S, int Height>
-SKIFF_NOINLINE void rows_fixed(const RowJob& j) {
+SKIFF_NOINLINE void rows_fixed(const RowJob& job) {
+  const RowJob j = job;  // a copy of its own stays in registers; stores might change what a reference names
   vf w[K * K];
   for (int t = 0; t < K * K; t++) w[t] = load(j.weights + t * kLanes);
   constexpr int kInW = (kTileW - 1) * S + K;
@@ -86,9 +87,10 @@ SKIFF_NOINLINE void rows_fixed(const RowJob& j) {
 }
 
 // Any kernel, one output row.
-SKIFF_NOINLINE void row_any(const RowJob& j, int64_t kernel_h, int64_t kernel_w, int64_t stride,
+SKIFF_NOINLINE void row_any(const RowJob& job, int64_t kernel_h, int64_t kernel_w, int64_t stride,
                             int64_t dilation) {
   constexpr int kPixels = 4;
+  const RowJob j = job;
   for (int64_t x = 0; x < j.out_w; x += kPixels) {
     const int count = (int)min64(kPixels, j.out_w - x);
     vf sum[kPixels];
@@ -161,6 +163,30 @@ TaskGrid plan(const ConvShape& s, int32_t threads) {
   return g;
 }
 
+// One vector of channels, from c on, of output rows [y, y + height) of an image; j holds what is the same for
+// all.
+SKIFF_INLINE void run_rows(const ConvArgs& a, RowJob& j, const RowsFn* fixed, int64_t image, int64_t y,
+                           int height, int64_t c) {
+  const ConvShape& s = a.shape;
+  const Epilogue& e = a.epilogue;
+  const int64_t first = (image * s.out[1] + y) * s.out[2];
+  const int64_t lines_used = (height - 1) * s.stride[1] + s.kernel[1];
+  const float* lines[kLinesMax];
+  for (int64_t t = 0; t < lines_used; t++) {
+    const int64_t iy = y * s.stride[1] - s.pad_begin[1] + t * s.dilation[1];
+    const bool inside = (uint64_t)iy < (uint64_t)s.in[1];
+    lines[t] = inside ? a.in + (image * s.in[1] + iy) * s.in[2] * a.in_pixel + c : nullptr;
+  }
+  j.lines = lines;
+  j.out = a.out + first * a.out_pixel + c;
+  j.residual = e.residual ? e.residual + first * e.ld_residual + c : nullptr;
+  if (fixed) {
+    fixed[height - 1](j);
+  } else {
+    row_any(j, s.kernel[1], s.kernel[2], s.stride[2], s.dilation[2]);
+  }
+}
+
 void run(const ConvArgs& a, const TaskGrid& grid, int64_t task) {
   const ConvShape& s = a.shape;
   const Epilogue& e = a.epilogue;
@@ -177,36 +203,33 @@ void run(const ConvArgs& a, const TaskGrid& grid, int64_t task) {
   j.residual_pixel = e.ld_residual, j.residual_row = s.out[2] * e.ld_residual;
   j.pad = s.pad_begin[2];
 
-  for (int64_t r = r0; r < r1; r++) {
-    const int64_t image = r / row_pairs(s), y_begin = r % row_pairs(s) * kTileH;
-    const int64_t y_end = min64(y_begin + kTileH, s.out[1]);
-    for (int64_t y = y_begin; y < y_end;) {
-      const int height = fixed ? (int)(y_end - y) : 1;
-      const int64_t lines_used = fixed ? (height - 1) * s.stride[1] + s.kernel[1] : s.kernel[1];
-      const int64_t first = (image * s.out[1] + y) * s.out[2];
-      for (int64_t c = c0; c < c1; c += kLanes) {
-        const float* lines[kLinesMax];
-        for (int64_t t = 0; t < lines_used; t++) {
-          const int64_t iy = y * s.stride[1] - s.pad_begin[1] + t * s.dilation[1];
-          const bool inside = (uint64_t)iy < (uint64_t)s.in[1];
-          lines[t] = inside ? a.in + (image * s.in[1] + iy) * s.in[2] * a.in_pixel + c : nullptr;
-        }
-        j.lines = lines;
-        j.weights = a.weights + c * taps;
-        j.lanes = (int)min64(kLanes, s.in_channels - c);
-        j.bias = e.bias ? load_n(e.bias + c, j.lanes) : vf{};
-        j.out = a.out + first * a.out_pixel + c;
-        j.residual = e.residual ? e.residual + first * e.ld_residual + c : nullptr;
+  // A band of rows stays in the second cache while one vector of channels after the other runs down it; the
+  // input lines that neighbouring rows share are then still in the first cache.
+  constexpr int64_t kBandBytes = 512 * 1024;
+  const int64_t pair_bytes = 4 * kTileH * (c1 - c0) * (s.in[2] * s.stride[1] + s.out[2]);
+  const int64_t band = max64(1, kBandBytes / max64(1, pair_bytes));
+  for (int64_t b0 = r0; b0 < r1; b0 += band) {
+    const int64_t b1 = min64(b0 + band, r1);
+    for (int64_t c = c0; c < c1; c += kLanes) {
+      j.weights = a.weights + c * taps;
+      j.lanes = (int)min64(kLanes, s.in_channels - c);
+      j.bias = e.bias ? load_n(e.bias + c, j.lanes) : vf{};
+      for (int64_t r = b0; r < b1; r++) {
+        const int64_t image = r / row_pairs(s), y = r % row_pairs(s) * kTileH;
+        const int height = (int)min64(kTileH, s.out[1] - y);
         if (fixed) {
-          fixed[height - 1](j);
+          run_rows(a, j, fixed, image, y, height, c);
         } else {
-          row_any(j, s.kernel[1], s.kernel[2], s.stride[2], s.dilation[2]);
+          for (int i = 0; i < height; i++) run_rows(a, j, nullptr, image, y + i, 1, c);
         }
       }
-      if (!clip)
-        activate_rows(e.act, e.p0, e.p1, a.out + first * a.out_pixel + c0, a.out_pixel, height * s.out[2],
-                      c1 - c0);
-      y += height;
+    }
+    if (clip || e.act == Act::kNone) continue;
+    for (int64_t r = b0; r < b1; r++) {
+      const int64_t image = r / row_pairs(s), y = r % row_pairs(s) * kTileH;
+      const int64_t first = (image * s.out[1] + y) * s.out[2], rows = min64(kTileH, s.out[1] - y);
+      activate_rows(e.act, e.p0, e.p1, a.out + first * a.out_pixel + c0, a.out_pixel, rows * s.out[2],
+                    c1 - c0);
     }
   }
 }

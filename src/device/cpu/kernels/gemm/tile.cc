@@ -4,7 +4,8 @@ namespace skiff::cpu::SKIFF_ISA {
 namespace {
 
 template <int Rows, int Vectors, bool Add>
-SKIFF_INLINE void finish(const TileArgs& t, const vf (&sum)[Rows][Vectors]) {
+SKIFF_INLINE void finish(const TileArgs& args, const vf (&sum)[Rows][Vectors]) {
+  const TileArgs t = args;  // its own copy: a store to C cannot change it
   const vf low = splat(t.low), high = splat(t.high), alpha = splat(t.alpha);
   SKIFF_UNROLL for (int j = 0; j < Vectors; j++) {
     const bool whole = j < Vectors - 1 || t.last == kLanes;
