@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "graph/graph.h"
+#include "ops/op.h"
 #include "passes/pipeline.h"
 
 namespace skiff::passes::test {
