@@ -104,7 +104,7 @@ bool run_lists(Graph& g, const std::vector<std::span<const Pass>>& lists, const 
   for (auto list : lists) changed = run_passes(g, ctx, list) || changed;
   verify(g);
   CHECK(output_names() == names);
-  CHECK(same_results(before, interpret(g, inputs)));
+  CHECK(same_results(before, interpret(g, inputs), tolerance.rtol, tolerance.atol));
   // Nothing is left to do: the fixed point was reached.
   PassContext again = ctx;
   for (auto list : lists) CHECK_FALSE(run_passes(g, again, list));
@@ -162,13 +162,13 @@ bool same_results(const std::vector<Datum>& a, const std::vector<Datum>& b, doub
 }
 
 bool run_pass(Graph& g, const std::string& pass, const TargetTraits* target, const PassOptions& options) {
-  return run_lists(g, {std::span<const Pass>(&pass_named(pass), 1)}, target, options);
+  return run_lists(g, {std::span<const Pass>(&pass_named(pass), 1)}, target, options, {});
 }
 
-bool run_all(Graph& g, const TargetTraits* target, const PassOptions& options) {
+bool run_all(Graph& g, const TargetTraits* target, const PassOptions& options, const Tolerance& tolerance) {
   std::vector<std::span<const Pass>> lists{general_passes()};
   if (target) lists.push_back(target_passes());
-  return run_lists(g, lists, target, options);
+  return run_lists(g, lists, target, options, tolerance);
 }
 
 }  // namespace skiff::passes::test

@@ -59,6 +59,10 @@ bool same_results(const std::vector<Datum>& a, const std::vector<Datum>& b, doub
 bool run_pass(Graph& g, const std::string& pass, const TargetTraits* target = nullptr,
               const PassOptions& options = {});
 // The same for the whole lists: general, then target when given.
-bool run_all(Graph& g, const TargetTraits* target = nullptr, const PassOptions& options = {});
+struct Tolerance {
+  double rtol = 1e-4, atol = 1e-5;
+};
+bool run_all(Graph& g, const TargetTraits* target = nullptr, const PassOptions& options = {},
+             const Tolerance& tolerance = {});
 
 }  // namespace skiff::passes::test
