@@ -1,4 +1,5 @@
 // Random small graphs: whatever the passes find in them, the results stay.
+#include <algorithm>
 #include <random>
 
 #include "ops/infer.h"

@@ -85,7 +85,7 @@ bool same_tensor(const Tensor& a, const Tensor& b, double rtol, double atol) {
 }
 
 bool run_lists(Graph& g, const std::vector<std::span<const Pass>>& lists, const TargetTraits* target,
-               const PassOptions& options) {
+               const PassOptions& options, const Tolerance& tolerance) {
   resolve_ops(g);
   infer_types(g);
   verify(g);
