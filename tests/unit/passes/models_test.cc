@@ -62,7 +62,7 @@ TEST_CASE("small real models compute the same after all passes") {
         "mlperf_tiny/kws_dscnn_fp32", "mlperf_tiny/ad_autoencoder_fp32", "mlperf_tiny/ic_resnet8_qdq_s8",
         "control/godot_ships", "timeseries/point_history_lstm", "llm/stories260k_kv", "speech/dtln_model_1",
         "tabular/xgb_iris", "mlperf_tiny/vww_mnv1_025_fp32"}) {
-    CAPTURE(name);
+    INFO(std::string(name));
     std::string path = (kModels / name / "model.onnx").string();
     REQUIRE(fs::exists(path));
     Model m = onnx::read_model(path);
@@ -108,7 +108,7 @@ TEST_CASE("real models keep few transposes on a channels-last target") {
                          {"detection/fastestdet", 9},
                          {"face/yunet_n_dynamic", 20},
                          {"speech/gtcrn_loop", 999}}) {
-    CAPTURE(b.name);
+    INFO(std::string(b.name));
     Model m = onnx::read_model((kModels / b.name / "model.onnx").string());
     CHECK(transform(m, t, b.name).transposes <= b.transposes);
   }
