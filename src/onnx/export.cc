@@ -1,13 +1,16 @@
 #include "onnx/export.h"
 
 #include <algorithm>
+#include <compare>
 #include <memory>
+#include <set>
 #include <unordered_set>
 
 #include "base/error.h"
 #include "onnx/tensor_proto.h"
 #include "onnx/type_proto.h"
 #include "onnx/wire_read.h"
+#include "ops/op.h"
 
 namespace skiff::onnx {
 namespace {
@@ -42,6 +45,16 @@ int64_t ir_version_of(DType t) {
   }
 }
 
+// An entry with unknown fields was kept whole in `extra`: it is there already.
+void set_opset(std::vector<OperatorSetIdProto>& list, const OpsetId& o) {
+  auto it = std::find_if(list.begin(), list.end(), [&](const auto& e) { return *e.domain == o.domain; });
+  if (it == list.end()) {
+    it = list.emplace(list.end());
+    it->domain = o.domain;
+  }
+  it->version = o.version;
+}
+
 // The names of one graph's values as they are written, by ValueId; none of an enclosing graph is used again.
 struct Names {
   const Names* parent = nullptr;
@@ -63,7 +76,12 @@ class Exporter {
 
   int64_t ir_version = 0;          // the oldest that can hold what was written
   bool list_initializers = false;  // IR 3: among the inputs
-  std::vector<OpsetId> used;  // operator sets the nodes need, with the newest version they were written for
+  struct Used {
+    std::string domain, op;
+    int opset;
+    friend auto operator<=>(const Used&, const Used&) = default;
+  };
+  std::set<Used> used;  // by the nodes written so far, those of functions apart
 
  private:
   Names name_values(const Graph& g, const Node* owner, const Names* outer);
@@ -204,11 +222,7 @@ NodeProto Exporter::node(const Node& n, const Names& names) {
     ir_version = std::max<int64_t>(ir_version, 10);
   }
   for (const Attribute& a : n.attributes) p.attribute.push_back(attribute(a, &n, &names));
-  auto it = std::find_if(used.begin(), used.end(), [&](const OpsetId& o) { return o.domain == n.domain; });
-  if (it == used.end())
-    used.push_back({n.domain, std::max(n.opset, 1)});
-  else
-    it->version = std::max<int64_t>(it->version, n.opset);
+  used.insert({n.domain, n.op, n.opset});
   return p;
 }
 
@@ -267,7 +281,7 @@ FunctionProto Exporter::function(const Function& f) {
   Names names = name_values(g, nullptr, nullptr);
   for (ValueId v : g.inputs()) p.input.push_back(names.of[static_cast<size_t>(v)]);
   for (ValueId v : g.outputs()) p.output.push_back(names.of[static_cast<size_t>(v)]);
-  std::vector<OpsetId> outer = std::exchange(used, {});
+  auto outer = std::exchange(used, {});
   for (size_t i = 0; i < g.value_slots(); ++i) {
     const Value& v = g.value(static_cast<ValueId>(i));
     if (v.dead) continue;
@@ -285,24 +299,47 @@ FunctionProto Exporter::function(const Function& f) {
     }
   }
   for (NodeId n : g.order()) p.node.push_back(node(g.node(n), names));
-  for (const OpsetId& o : f.opsets) {
-    auto& out = p.opset_import.emplace_back();
-    out.domain = o.domain;
-    out.version = o.version;
-  }
+  for (const OpsetId& o : f.opsets) set_opset(p.opset_import, o);
   used = std::move(outer);
   return p;
 }
 
-void add_opsets(ModelProto& p, const Model& m, const std::vector<OpsetId>& used) {
-  auto add = [&p](const OpsetId& o) {
-    auto& out = p.opset_import.emplace_back();
-    out.domain = o.domain;
-    out.version = o.version;
-  };
-  for (const OpsetId& o : m.opsets) add(o);
-  for (const OpsetId& o : used)
-    if (m.opset(o.domain) == 0) add(o);
+// Whether a node means the same under another version of its operator set. Of an unknown operator we cannot
+// tell.
+bool same_meaning(const Exporter::Used& u, int64_t version) {
+  if (u.opset == version) return true;
+  const OpDef* def = find_op(u.domain, u.op);
+  return !def || u.opset == 0 || def->version(u.opset) == def->version(static_cast<int>(version));
+}
+
+// One version of each operator set for the whole model: the imported one if every node means the same under
+// it, else the newest that a node was written for.
+void write_opsets(ModelProto& p, const Model& m, const std::set<Exporter::Used>& used) {
+  std::vector<OpsetId> sets = m.opsets;
+  for (const Exporter::Used& u : used) {
+    if (m.opset(u.domain) != 0) continue;
+    auto it = std::find_if(sets.begin(), sets.end(), [&](const OpsetId& o) { return o.domain == u.domain; });
+    if (it == sets.end())
+      sets.push_back({u.domain, std::max(u.opset, 1)});
+    else
+      it->version = std::max<int64_t>(it->version, u.opset);
+  }
+  for (OpsetId& o : sets) {
+    const std::string domain = o.domain == "ai.onnx" ? std::string() : o.domain;
+    auto stranger = [&](int64_t version) -> const Exporter::Used* {
+      for (const Exporter::Used& u : used)
+        if (u.domain == domain && !same_meaning(u, version)) return &u;
+      return nullptr;
+    };
+    if (stranger(o.version))
+      for (const Exporter::Used& u : used)
+        if (u.domain == domain) o.version = std::max<int64_t>(o.version, u.opset);
+    if (const Exporter::Used* u = stranger(o.version))
+      fail(Code::kUnsupported, "operator ", u->op, " is used as of opset ", u->opset,
+           ", but the model needs opset ", o.version, " of '", domain, "' for other nodes, where ", u->op,
+           " differs; bring the nodes to one opset");
+    set_opset(p.opset_import, o);
+  }
 }
 
 }  // namespace
@@ -314,7 +351,7 @@ ModelProto export_model(const Model& m, const ExportOptions& options) {
   for (const Function& f : m.functions) p.functions.push_back(e.function(f));
   p.graph = e.graph(m.graph, nullptr, nullptr);
   p.ir_version = std::max({m.ir_version, e.ir_version, m.ir_version == 0 ? int64_t{8} : int64_t{0}});
-  add_opsets(p, m, e.used);
+  write_opsets(p, m, e.used);
   auto text = [](Opt<std::string>& to, const std::string& from) {
     if (!from.empty()) to = from;
   };

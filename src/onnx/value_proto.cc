@@ -142,7 +142,11 @@ Datum to_datum(const OptionalProto& o) {
 
 NamedDatum read_value(const std::string& path, const Type& type) {
   switch (type.kind) {
-    case Type::Kind::kSequence: return read_as<SequenceProto>(path);
+    case Type::Kind::kSequence: {
+      NamedDatum d = read_as<SequenceProto>(path);
+      if (d.value.items().empty() && type.elem) d.value = Datum::sequence({}, type.elem->dtype);
+      return d;
+    }
     case Type::Kind::kMap: return read_as<MapProto>(path);
     case Type::Kind::kOptional: return read_as<OptionalProto>(path);
     case Type::Kind::kUnknown:
