@@ -111,7 +111,7 @@ uint8_t float_to_float4(float f) {
   auto u = std::bit_cast<uint32_t>(f);
   auto sign = static_cast<uint8_t>((u >> 28) & 8);
   u &= 0x7fffffffu;
-  if (u > 0x7f800000u) return 7;  // NaN has no pattern; the largest magnitude marks it
+  if (u > 0x7f800000u) return 8;  // NaN has no pattern: negative zero, as the standard's Cast tests have it
   uint64_t m = u == 0x7f800000u ? 7 : round_magnitude<uint32_t, 23, 127>(u, 1, 1);
   return static_cast<uint8_t>(sign | (m > 7 ? 7 : m));
 }

@@ -25,7 +25,7 @@ enum class Float8 : uint8_t { kE4M3FN, kE4M3FNUZ, kE5M2, kE5M2FNUZ };
 uint8_t float_to_float8(float f, Float8 kind, bool saturate = true);
 float float8_to_float(uint8_t b, Float8 kind);
 
-// float4 E2M1: 0 .5 1 1.5 2 3 4 6 and their negatives; saturates; NaN becomes 6 (the format has none).
+// float4 E2M1: 0 .5 1 1.5 2 3 4 6 and their negatives; saturates; NaN becomes -0 (the format has none).
 uint8_t float_to_float4(float f);
 float float4_to_float(uint8_t nibble);
 
