@@ -76,7 +76,7 @@ std::optional<Product> product_of(const Graph& g, ValueId v) {
 
 std::optional<Poly> polynomial_in(const Graph& g, ValueId v, ValueId x) { return expand(g, v, x, 0); }
 
-bool close(double a, double b) { return std::abs(a - b) <= 1e-3 * std::abs(b); }
+bool close(double a, double b) { return std::abs(a - b) <= 2e-5 * std::abs(b); }
 
 bool close(const Poly& p, const Poly& q) {
   for (size_t i = 0; i < 4; ++i)

@@ -18,7 +18,8 @@ std::optional<Product> product_of(const Graph& g, ValueId v);
 using Poly = std::array<double, 4>;
 std::optional<Poly> polynomial_in(const Graph& g, ValueId v, ValueId x);
 
-// Equal to 1 part in 1000: constants written in half precision are accepted.
+// Equal to 2 parts in 100,000: four printed digits of sqrt(2/pi) pass, constants rounded to half precision do not (they
+// change what the model computes).
 bool close(double a, double b);
 bool close(const Poly& p, const Poly& q);
 

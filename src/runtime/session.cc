@@ -35,6 +35,15 @@ void each_node(const Graph& g, F&& f) {
   }
 }
 
+// "all" stands for every pass a model can run without: function calls must be expanded.
+void expand_all(std::vector<std::string>& skip) {
+  if (std::find(skip.begin(), skip.end(), "all") == skip.end()) return;
+  skip.clear();
+  for (auto list : {passes::general_passes(), passes::target_passes()})
+    for (const passes::Pass& p : list)
+      if (std::string_view(p.name) != "inline_functions") skip.emplace_back(p.name);
+}
+
 std::map<std::string, std::string> forced_kernels() {
   std::map<std::string, std::string> r;
   for (const std::string& one : split_list(knob("SKIFF_FORCE"), ',')) {
@@ -146,6 +155,7 @@ void Session::prepare() {
   pass_context_.options.skip = options_.skip_passes;
   for (std::string& s : split_list(knob("SKIFF_SKIP_PASSES"), ','))
     pass_context_.options.skip.push_back(std::move(s));
+  expand_all(pass_context_.options.skip);
   pass_context_.options.max_folded_bytes = options_.fold_limit;
   pass_context_.options.max_inlined_nodes = options_.max_nodes;
   pass_context_.functions = &model_.functions;
