@@ -38,6 +38,17 @@ struct Product {
 
 Attribute flag(const char* name, bool v) { return Attribute(name, static_cast<int64_t>(v)); }
 
+// A bias of rank 1 whatever leading ones it had.
+ValueId as_vector(const Graph& g, Patch& p, ValueId bias) {
+  if (rank_of(g, bias) == 1) return bias;
+  if (const Tensor* c = constant_of(g, bias)) {
+    Dims d;
+    d.push_back(c->size());
+    return p.constant(g.value(bias).name, c->reshaped(d));
+  }
+  return add_reshape(p, bias, {-1}, g.value(bias).name);
+}
+
 // Operands and what Gemm itself brings; false when the node has no skiff form.
 bool start(const Graph& g, Patch& p, NodeId id, Product& m) {
   const Node& n = g.node(id);
@@ -64,7 +75,10 @@ bool start(const Graph& g, Patch& p, NodeId id, Product& m) {
         Tensor scaled(t->dtype(), t->dims());
         for (int64_t i = 0; i < t->size(); ++i)
           set_double(scaled, i, get_double(*t, i) * static_cast<double>(beta));
+        if (fits) scaled = scaled.reshaped(Dims{scaled.size()});
         c = p.constant(cat(g.value(c).name, "_scaled"), std::move(scaled));
+      } else if (fits) {
+        c = as_vector(g, p, c);
       }
       (fits ? m.bias : m.residual) = c;
     }
@@ -80,17 +94,6 @@ bool start(const Graph& g, Patch& p, NodeId id, Product& m) {
   m.node.inputs = {a, b};
   m.node.attributes = {flag("trans_a", trans_a), flag("trans_b", trans_b)};
   return true;
-}
-
-// A bias of rank 1 whatever leading ones it had.
-ValueId as_vector(const Graph& g, Patch& p, ValueId bias) {
-  if (rank_of(g, bias) == 1) return bias;
-  if (const Tensor* c = constant_of(g, bias)) {
-    Dims d;
-    d.push_back(c->size());
-    return p.constant(g.value(bias).name, c->reshaped(d));
-  }
-  return add_reshape(p, bias, {-1}, g.value(bias).name);
 }
 
 void absorb(const Graph& g, Product& m, NodeId id) {
@@ -111,14 +114,14 @@ void take_scale(const Graph& g, Product& m) {
   absorb(g, m, user);
 }
 
-void take_bias(const Graph& g, Product& m) {
+void take_bias(const Graph& g, Patch& p, Product& m) {
   NodeId user = sole_user(g, m.y);
   if (user == kNoNode || m.bias != kNoValue || m.residual != kNoValue) return;
   const Node& n = g.node(user);
   if (!n.is("Add") || n.inputs.size() != 2 || n.opset < 7 || touches_quantizer(g, n)) return;
   ValueId other = n.inputs[0] == m.y ? n.inputs[1] : n.inputs[0];
   if (!is_bias(g, other, m.y) || dtype_of(g, other) != DType::kFloat) return;
-  m.bias = other;
+  m.bias = as_vector(g, p, other);
   absorb(g, m, user);
 }
 
@@ -133,7 +136,7 @@ bool fuse(Graph& g, PassContext& ctx, NodeId id) {
   Product m;
   if (!start(g, p, id, m)) return false;
   take_scale(g, m);
-  take_bias(g, m);
+  take_bias(g, p, m);
   if (ctx.target->fuse_residual && m.residual == kNoValue) {
     Residual r = residual_after(g, m.y);
     if (r.node != kNoNode) {
@@ -147,7 +150,6 @@ bool fuse(Graph& g, PassContext& ctx, NodeId id) {
     absorb(g, m, e.node);
   }
   if (m.scale != 1) m.node.attributes.emplace_back("scale", m.scale);
-  if (m.bias != kNoValue) m.bias = as_vector(g, p, m.bias);
   if (m.bias != kNoValue || m.residual != kNoValue) m.node.inputs.push_back(m.bias);
   if (m.residual != kNoValue) m.node.inputs.push_back(m.residual);
   p.replace(m.y, p.add(std::move(m.node), 1, g.value(m.y).name)[0]);

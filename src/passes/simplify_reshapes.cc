@@ -31,7 +31,8 @@ bool simplify_reshapes(Graph& g, PassContext& ctx) {
   for (NodeId id : std::vector<NodeId>(g.order())) {
     const Node& n = g.node(id);
     if (!is_reshaping(n) || n.inputs.empty()) continue;
-    ValueId source = chain_source(g, n.outputs[0]);
+    if (!shape_of(g, n.inputs[0])) continue;
+    ValueId source = chain_source(g, n.inputs[0]);
     const SymShape* from = shape_of(g, source);
     const SymShape* to = shape_of(g, n.outputs[0]);
     if (!from || !to) continue;

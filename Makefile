@@ -1,0 +1,50 @@
+# make         builds build/skiff and the library
+# make demo    installs what is missing, builds, classifies the shipped inspection images
+# make test    does all set-up and runs the tests
+# make check-toolchains   builds with clang-19 too; make asan / make tsan: the tests under sanitizers
+.PHONY: all demo test setup setup-test build asan tsan clang format tidy bench install clean
+
+JOBS ?= $(shell nproc)
+CXX_COMPILER ?= g++-12
+
+all: setup build
+
+# Debian packages of the build; installed only when one is missing.
+setup:
+	@cmake/setup.sh build
+
+setup-test:
+	@cmake/setup.sh test
+
+build: setup
+	@cmake --preset release -DCMAKE_CXX_COMPILER=$(CXX_COMPILER) > /dev/null
+	@cmake --build build -j $(JOBS) --target skiff_tool skiff_shared skiff_static
+
+demo: build
+	@examples/inspection/demo.sh build/skiff demo-out
+
+test: setup-test
+	@cmake --preset release -DCMAKE_CXX_COMPILER=$(CXX_COMPILER) > /dev/null
+	@cmake --build build -j $(JOBS)
+	@tests/run.sh build $(JOBS)
+
+asan tsan: setup-test
+	@cmake --preset $@ > /dev/null
+	@cmake --build build-$@ -j $(JOBS)
+	@tests/run.sh build-$@ $(JOBS)
+
+clang: setup-test
+	@cmake --preset clang > /dev/null
+	@cmake --build build-clang -j $(JOBS)
+
+format:
+	@git ls-files '*.cc' '*.h' '*.hpp' '*.c' | xargs clang-format -i
+
+tidy: build
+	@git ls-files 'src/*.cc' | xargs -P $(JOBS) -n 4 clang-tidy -p build --quiet
+
+install: build
+	@cmake --install build
+
+clean:
+	rm -rf build build-asan build-tsan build-clang build-debug demo-out

@@ -1,0 +1,9 @@
+#!/bin/sh
+# Runs every test of a build folder and ends with ctest's own summary.
+set -eu
+build=${1:-build}
+jobs=${2:-2}
+root=$(cd "$(dirname "$0")/.." && pwd)
+[ -x "$root/.venv/bin/python" ] && PATH="$root/.venv/bin:$PATH" && export PATH
+cd "$root/$build"
+exec ctest --output-on-failure -j "$jobs" --timeout 900

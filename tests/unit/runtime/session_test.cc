@@ -1,0 +1,278 @@
+#include "runtime/session.h"
+
+#include <doctest/doctest.h>
+
+#include <cstdlib>
+#include <new>
+#include <thread>
+
+#include "cases/case.h"
+#include "ops/interpret.h"
+#include "tensor/compare.h"
+
+using namespace skiff;
+using runtime::Session;
+using runtime::SessionOptions;
+
+// Counts allocations of this thread while it is armed: a run must make none once shapes are known.
+namespace {
+thread_local bool armed = false;
+thread_local int allocations = 0;
+void* counted(size_t n) {
+  if (armed) ++allocations;
+  void* p = std::malloc(n ? n : 1);
+  if (!p) throw std::bad_alloc();
+  return p;
+}
+}  // namespace
+// NOLINTBEGIN
+void* operator new(size_t n) { return counted(n); }
+void* operator new[](size_t n) { return counted(n); }
+void* operator new(size_t n, std::align_val_t a) {
+  if (armed) ++allocations;
+  void* p = std::aligned_alloc(
+      static_cast<size_t>(a), (n + static_cast<size_t>(a)) / static_cast<size_t>(a) * static_cast<size_t>(a));
+  if (!p) throw std::bad_alloc();
+  return p;
+}
+void* operator new(size_t n, std::align_val_t a, const std::nothrow_t&) noexcept {
+  if (armed) ++allocations;
+  return std::aligned_alloc(static_cast<size_t>(a),
+                            (n + static_cast<size_t>(a)) / static_cast<size_t>(a) * static_cast<size_t>(a));
+}
+void operator delete(void* p) noexcept { std::free(p); }
+void operator delete[](void* p) noexcept { std::free(p); }
+void operator delete(void* p, size_t) noexcept { std::free(p); }
+void operator delete[](void* p, size_t) noexcept { std::free(p); }
+void operator delete(void* p, std::align_val_t) noexcept { std::free(p); }
+void operator delete(void* p, size_t, std::align_val_t) noexcept { std::free(p); }
+// NOLINTEND
+
+namespace {
+
+struct Builder {
+  Model m;
+  int counter = 0;
+  Builder() {
+    m.ir_version = 8;
+    m.opsets = {{"", 17}};
+  }
+  ValueId input(const char* name, SymShape s, DType t = DType::kFloat) {
+    return m.graph.add_input(name, Type::tensor(t, s));
+  }
+  ValueId weight(Dims d, uint32_t seed) {
+    return m.graph.add_constant(cat("w", counter++), cases::random_tensor(DType::kFloat, d, seed, -0.5, 0.5));
+  }
+  ValueId ints(std::vector<int64_t> v) { return m.graph.add_constant(cat("c", counter++), Tensor::from(v)); }
+  ValueId op(const char* o, std::vector<ValueId> in, std::vector<Attribute> attrs = {}) {
+    Node n;
+    n.op = o;
+    n.name = cat(o, counter);
+    n.opset = 17;
+    n.inputs = std::move(in);
+    n.attributes = std::move(attrs);
+    ValueId out = m.graph.add_value(cat("v", counter++));
+    n.outputs = {out};
+    m.graph.add_node(std::move(n));
+    return out;
+  }
+};
+
+using Ints = std::vector<int64_t>;
+
+// A small convolutional network with a residual, dynamic batch.
+Model small_cnn() {
+  Builder b;
+  ValueId x = b.input("x", SymShape({Dim::symbol("N"), Dim(3), Dim(12), Dim(12)}));
+  ValueId a = b.op(
+      "Relu", {b.op("Conv", {x, b.weight({8, 3, 3, 3}, 1), b.weight({8}, 2)}, {{"pads", Ints{1, 1, 1, 1}}})});
+  ValueId c =
+      b.op("Conv", {a, b.weight({8, 1, 3, 3}, 3)}, {{"pads", Ints{1, 1, 1, 1}}, {"group", int64_t{8}}});
+  ValueId d = b.op("Relu", {b.op("Add", {c, a})});
+  ValueId e = b.op("Flatten", {b.op("GlobalAveragePool", {d})});
+  ValueId f = b.op("Softmax", {b.op("Gemm", {e, b.weight({8, 5}, 4), b.weight({5}, 5)})});
+  b.m.graph.mark_output(f);
+  return std::move(b.m);
+}
+
+std::vector<Datum> oracle(Model m, const std::vector<Datum>& in) {
+  resolve_ops(m.graph);
+  return interpret(m.graph, in);
+}
+
+void expect_close(const std::vector<Datum>& got, const std::vector<Datum>& want, double tol = 1e-5) {
+  REQUIRE(got.size() == want.size());
+  for (size_t i = 0; i < got.size(); ++i) {
+    Difference d = compare(got[i], want[i], tol, tol);
+    CHECK_MESSAGE(d.equal, d.text);
+  }
+}
+
+}  // namespace
+
+TEST_CASE("a network gives what the oracle gives, on either device and split between them") {
+  std::vector<Datum> in = {cases::random_tensor(DType::kFloat, {2, 3, 12, 12}, 9)};
+  std::vector<Datum> want = oracle(small_cnn(), in);
+  for (const char* place :
+       {"", "op:Conv=reference", "share:0.5=reference", "share:0.25=reference;op:MatMul=reference"})
+    for (const char* device : {"cpu", "reference"})
+      for (const char* skip : {"", "all"}) {
+        if (*place && std::string(device) == "reference") continue;
+        CAPTURE(place);
+        CAPTURE(device);
+        CAPTURE(skip);
+        SessionOptions o;
+        o.device = device;
+        o.place = std::string(place).find("MatMul") != std::string::npos && *skip ? "" : place;
+        if (*skip) o.skip_passes = {skip};
+        auto s = Session::from_model(small_cnn(), o);
+        expect_close(s->run(in), want);
+        expect_close(s->run(in), want);
+      }
+}
+
+TEST_CASE("shapes may change between runs; programs are kept") {
+  auto s = Session::from_model(small_cnn(), {});
+  for (int64_t n : {1, 3, 1, 2, 0, 3}) {
+    std::vector<Datum> in = {cases::random_tensor(DType::kFloat, {n, 3, 12, 12}, static_cast<uint32_t>(n))};
+    expect_close(s->run(in), oracle(small_cnn(), in));
+  }
+}
+
+TEST_CASE("a run allocates nothing after the first of its shapes") {
+  SessionOptions o;
+  o.threads = 1;
+  auto s = Session::from_model(small_cnn(), o);
+  Datum x = cases::random_tensor(DType::kFloat, {1, 3, 12, 12}, 1);
+  const Datum* in[] = {&x};
+  std::vector<Datum> out(1);
+  s->run(in, out);
+  s->run(in, out);
+  const void* buffer = out[0].tensor().raw();
+  allocations = 0;
+  armed = true;
+  s->run(in, out);
+  armed = false;
+  CHECK(allocations == 0);
+  CHECK(out[0].tensor().raw() == buffer);
+}
+
+TEST_CASE("wrong inputs are refused, naming the input and what it should be") {
+  auto s = Session::from_model(small_cnn(), {});
+  auto message = [&](std::vector<Datum> in) -> std::string {
+    try {
+      s->run(in);
+    } catch (const Error& e) {
+      CHECK(e.code() == Code::kInvalidArgument);
+      return e.what();
+    }
+    return "";
+  };
+  CHECK(message({cases::random_tensor(DType::kFloat, {1, 3, 12}, 1)}).find("rank 4") != std::string::npos);
+  CHECK(message({cases::random_tensor(DType::kFloat, {1, 4, 12, 12}, 1)}).find("extent 1 must be 3") !=
+        std::string::npos);
+  CHECK(message({cases::random_tensor(DType::kDouble, {1, 3, 12, 12}, 1)})
+            .find("'x' must have element type float") != std::string::npos);
+  CHECK(message({Datum()}).find("'x'") != std::string::npos);
+  CHECK(message({}).find("takes 1 inputs") != std::string::npos);
+}
+
+TEST_CASE("threads share a session") {
+  auto s = Session::from_model(small_cnn(), {});
+  std::vector<std::thread> threads;
+  std::atomic<int> bad{0};
+  for (int t = 0; t < 4; ++t)
+    threads.emplace_back([&, t] {
+      std::vector<Datum> in = {
+          cases::random_tensor(DType::kFloat, {1 + t % 2, 3, 12, 12}, static_cast<uint32_t>(t))};
+      std::vector<Datum> want = oracle(small_cnn(), in);
+      for (int r = 0; r < 20; ++r)
+        if (!compare(s->run(in)[0], want[0], 1e-5, 1e-5).equal) ++bad;
+    });
+  for (auto& t : threads) t.join();
+  CHECK(bad.load() == 0);
+}
+
+TEST_CASE("a cancelled run ends; a memory limit holds") {
+  auto s = Session::from_model(small_cnn(), {});
+  Datum x = cases::random_tensor(DType::kFloat, {1, 3, 12, 12}, 1);
+  const Datum* in[] = {&x};
+  std::vector<Datum> out(1);
+  std::atomic<bool> stop{true};
+  try {
+    s->run(in, out, {}, &stop);
+    FAIL("not cancelled");
+  } catch (const Error& e) {
+    CHECK(e.code() == Code::kCancelled);
+  }
+  stop = false;
+  s->run(in, out, {}, &stop);
+  SessionOptions o;
+  o.memory_limit = 20000;
+  try {
+    auto tight = Session::from_model(small_cnn(), o);
+    Datum big = cases::random_tensor(DType::kFloat, {64, 3, 12, 12}, 1);
+    const Datum* bin[] = {&big};
+    tight->run(bin, out);
+    FAIL("no limit");
+  } catch (const Error& e) {
+    CHECK(e.code() == Code::kLimit);
+    CHECK(std::string(e.what()).find("memory_limit") != std::string::npos);
+  }
+}
+
+TEST_CASE("shape arithmetic is followed at plan time, data-dependent shapes split the program") {
+  Builder b;
+  ValueId x = b.input("x", SymShape({Dim::symbol("N"), Dim::symbol("M")}));
+  // Reshape to [N*M] through Shape/Gather/Mul, then NonZero of its ReLU, then back into a Gather.
+  ValueId shape = b.op("Shape", {x});
+  ValueId n = b.op("Gather", {shape, b.ints({0})}), m = b.op("Gather", {shape, b.ints({1})});
+  ValueId flat = b.op("Reshape", {x, b.op("Mul", {n, m})});
+  ValueId pos = b.op("NonZero", {b.op("Relu", {flat})});
+  ValueId idx = b.op("Squeeze", {pos, b.ints({0})});
+  ValueId y = b.op("Neg", {b.op("Gather", {flat, idx})});
+  b.m.graph.mark_output(y);
+  b.m.graph.mark_output(flat);
+  auto build = [&] {
+    Model c;
+    c.ir_version = 8;
+    c.opsets = b.m.opsets;
+    c.graph = b.m.graph.clone();
+    return c;
+  };
+  auto s = Session::from_model(build(), {});
+  for (uint32_t seed : {1u, 2u, 3u}) {
+    std::vector<Datum> in = {cases::random_tensor(DType::kFloat, {static_cast<int64_t>(seed), 5}, seed)};
+    expect_close(s->run(in), oracle(build(), in));
+  }
+}
+
+TEST_CASE("a caller's buffer of the wrong shape is refused, the right one is filled in place") {
+  auto s = Session::from_model(small_cnn(), {});
+  Datum x = cases::random_tensor(DType::kFloat, {1, 3, 12, 12}, 1);
+  const Datum* in[] = {&x};
+  std::vector<float> buffer(5);
+  std::vector<Datum> out = {Tensor::view(DType::kFloat, {1, 5}, buffer.data())};
+  uint8_t fixed[] = {1};
+  s->run(in, out, fixed);
+  float sum = 0;
+  for (float f : buffer) sum += f;
+  CHECK(sum == doctest::Approx(1.0));
+  out[0] = Tensor::view(DType::kFloat, {5}, buffer.data());
+  CHECK_THROWS_AS(s->run(in, out, fixed), Error);
+}
+
+TEST_CASE("placement: unknown devices and nodes are errors; the profile names kernels") {
+  SessionOptions o;
+  o.place = "op:Conv=fpga";
+  CHECK_THROWS_AS(Session::from_model(small_cnn(), o), Error);
+  o.place = "no_such_node=reference";
+  CHECK_THROWS_AS(Session::from_model(small_cnn(), o), Error);
+  o.place = "";
+  o.profile = true;
+  auto s = Session::from_model(small_cnn(), o);
+  s->run(std::vector<Datum>{cases::random_tensor(DType::kFloat, {1, 3, 12, 12}, 1)});
+  std::string json = s->profile_json();
+  CHECK(json.find("\"runs\":1") != std::string::npos);
+  CHECK(json.find("Conv") != std::string::npos);
+}
