@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "ops/op.h"
+#include "passes/axis_groups.h"
 
 namespace skiff::passes {
 namespace {
@@ -72,6 +73,8 @@ class Sink {
     if (op == "Squeeze") return squeeze();
     if (op == "Gather") return gather();
     if (op == "Resize" || op == "Upsample") return resize();
+    if (op == "Reshape" || op == "Flatten" || op == "Unsqueeze") return reshape();
+    if (op == "Crop") return crop();
     return channels_last_form();
   }
 
@@ -325,6 +328,70 @@ class Sink {
     }
     for (size_t i = 1; i < n_.inputs.size(); ++i)
       if (!reorder_vector(i)) return false;
+    return true;
+  }
+
+  // Groups of axes that the reshape keeps together go where they lie in the source. When a group mixes axes
+  // that are apart there, the source is transposed first: that pays only for the end of a channel shuffle,
+  // whose result is in planar order again.
+  bool reshape() {
+    const SymShape *y = shape_of(g_, n_.inputs[0]), *z = shape_of(g_, n_.outputs[0]),
+                   *x = shape_of(g_, like_.inputs[0]);
+    if (!y || !z || !x || y->rank() != perm_.size()) return false;
+    auto groups = axis_groups(*y, *z);
+    if (!groups) return false;
+    auto first_axis = [&](const AxisGroup& g) {
+      int64_t a = rank_;
+      for (size_t k : g.from) a = std::min(a, perm_[k]);
+      return a;
+    };
+    std::sort(groups->begin(), groups->end(),
+              [&](const AxisGroup& a, const AxisGroup& b) { return first_axis(a) < first_axis(b); });
+    Perm order;  // of the source's axes, units first
+    for (int64_t a = 0; a < rank_; ++a)
+      if ((*x)[static_cast<size_t>(a)].is(1)) order.push_back(a);
+    size_t units = order.size();
+    out_perm_.assign(z->rank(), 0);
+    std::vector<Dim> made;
+    bool unit_batch = z->rank() > 1 && (*z)[0].is(1);  // axis 0 stays in front
+    if (unit_batch) made.emplace_back(1);
+    for (const AxisGroup& g : *groups) {
+      for (size_t k : g.from) order.push_back(perm_[k]);
+      for (size_t k : g.to) {
+        if (unit_batch && k == 0) continue;
+        out_perm_[k] = static_cast<int64_t>(made.size());
+        made.push_back((*z)[k]);
+      }
+    }
+    SymShape source = *x;
+    ValueId v = like_.inputs[0];
+    if (!std::is_sorted(order.begin() + static_cast<std::ptrdiff_t>(units), order.end())) {
+      if (!options_.channels_last || z->rank() != 4 || out_perm_ != planar_perm(4)) return false;
+      v = add_transpose(patch_, v, order, g_.value(n_.inputs[0]).name);
+      for (size_t i = 0; i < order.size(); ++i) source[i] = (*x)[static_cast<size_t>(order[i])];
+    }
+    auto target = reshape_target(source, SymShape(made));
+    if (!target) return false;
+    become("Reshape", {v, patch_.constant("shape", int_vector(*target))});
+    return true;
+  }
+
+  void become(const char* op, std::vector<ValueId> inputs) {
+    like_.op = op;
+    like_.opset = kMadeOpset;
+    like_.def = nullptr;
+    like_.attributes.clear();
+    like_.inputs = std::move(inputs);
+  }
+
+  // Crop (removed from ONNX) without `scale` is a Slice of the last two axes.
+  bool crop() {
+    auto border = n_.attr_ints("border");
+    if (rank_ != 4 || border.size() != 4 || n_.has_attr("scale")) return false;
+    auto end = [](int64_t b) { return b > 0 ? -b : INT64_MAX; };
+    become("Slice", {like_.inputs[0], patch_.constant("starts", int_vector({border[1], border[0]})),
+                     patch_.constant("ends", int_vector({end(border[3]), end(border[2])})),
+                     patch_.constant("axes", int_vector(source_axes({2, 3})))});
     return true;
   }
 

@@ -48,7 +48,38 @@ class Layout {
   ValueId channels_last(Patch& p, ValueId v) const {
     const Node* t = made_by(g_, v, "Transpose");
     if (t && is_planar_transpose(*t)) return t->inputs[0];
+    if (ValueId source = equal_source(p, v); source != kNoValue) return source;
     return add_transpose(p, v, channels_last_perm(static_cast<size_t>(rank_of(g_, v))), g_.value(v).name);
+  }
+
+  // v is a Transpose of something that has the elements in channels-last order but for extents of 1: that,
+  // reshaped.
+  ValueId equal_source(Patch& p, ValueId v) const {
+    const Node* t = made_by(g_, v, "Transpose");
+    if (!t || rank_of(g_, v) < 3) return kNoValue;
+    Perm perm = perm_of(g_, *t), last = channels_last_perm(static_cast<size_t>(rank_of(g_, v)));
+    const SymShape *from = shape_of(g_, t->inputs[0]), *planar = shape_of(g_, v);
+    if (perm.empty() || !from || !moves_only_units(*from, compose(perm, last))) return kNoValue;
+    SymShape to = *planar;
+    for (size_t i = 0; i < last.size(); ++i) to[i] = (*planar)[static_cast<size_t>(last[i])];
+    auto target = reshape_target(*from, to);
+    return target ? add_reshape(p, t->inputs[0], *target, g_.value(v).name) : kNoValue;
+  }
+
+  // Writes a new Transpose in the usual form where extents of 1 leave the choice, so that equals are seen.
+  void normalize(NodeId id) {
+    const Node& n = g_.node(id);
+    int64_t rank = rank_of(g_, n.outputs[0]);
+    if ((rank != 3 && rank != 4) || is_planar_transpose(n)) return;
+    size_t before = g_.node_slots();
+    Patch p(g_);
+    ValueId source = equal_source(p, n.outputs[0]);
+    if (source == kNoValue) return;
+    p.replace(n.outputs[0],
+              add_transpose(p, source, planar_perm(static_cast<size_t>(rank)), g_.value(n.outputs[0]).name));
+    p.remove(id);
+    commit(g_, ctx_, p);
+    note_transposes(before, false);
   }
 
   bool reads_planar(const Node& n) const {
@@ -84,35 +115,42 @@ class Layout {
     note_transposes(before);
   }
 
-  void note_transposes(size_t from_node) {
-    for (size_t i = from_node; i < g_.node_slots(); ++i)
-      if (g_.node(static_cast<NodeId>(i)).is("Transpose")) made_.insert(static_cast<NodeId>(i));
+  void note_transposes(size_t from_node, bool and_normalize = true) {
+    for (size_t i = from_node, end = g_.node_slots(); i < end; ++i) {
+      auto id = static_cast<NodeId>(i);
+      if (g_.node(id).dead || !g_.node(id).is("Transpose")) continue;
+      made_.insert(id);
+      if (and_normalize) normalize(id);
+    }
   }
 
-  // Over two spatial axes any Transpose into planar order is worth following. Over one it looks like the one
-  // of attention, so only those this pass made.
+  // A Transpose worth following: one this pass made, or any into planar order over two spatial axes (over one
+  // it looks like the one of attention).
+  bool is_followed(ValueId v) const {
+    const Node* t = made_by(g_, v, "Transpose");
+    return t && (made_.count(g_.value(v).producer) > 0 || perm_of(g_, *t) == planar_perm(4));
+  }
+
   bool behind_layout_transpose(const Node& n) const {
-    return std::any_of(n.inputs.begin(), n.inputs.end(), [&](ValueId v) {
-      const Node* t = made_by(g_, v, "Transpose");
-      if (!t || !is_planar_transpose(*t)) return false;
-      return perm_of(g_, *t).size() == 4 || made_.count(g_.value(v).producer) > 0;
-    });
+    return std::any_of(n.inputs.begin(), n.inputs.end(), [&](ValueId v) { return is_followed(v); });
   }
 
   void join(NodeId id) {
     const Node& n = g_.node(id);
-    const Node* first = made_by(g_, n.input(0), "Transpose");
-    if (!first || !is_planar_transpose(*first)) return;
-    Perm b = perm_of(g_, n);
-    if (b.empty()) return;
-    Perm both = compose(perm_of(g_, *first), b);
+    if (!is_followed(n.input(0))) return;
+    const Node* first = made_by(g_, n.inputs[0], "Transpose");
+    Perm a = perm_of(g_, *first), b = perm_of(g_, n);
+    if (a.empty() || a.size() != b.size()) return;
+    Perm both = compose(a, b);
     ValueId source = first->inputs[0], out = n.outputs[0];
     bool cancels = is_identity(both);
     if (cancels && !can_replace(g_, out, source)) return;
+    size_t before = g_.node_slots();
     Patch p(g_);
     p.replace(out, cancels ? source : add_transpose(p, source, both, g_.value(out).name));
     p.remove(id);
     commit(g_, ctx_, p);
+    note_transposes(before);
   }
 
   Graph& g_;

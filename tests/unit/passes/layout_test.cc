@@ -96,6 +96,49 @@ TEST_CASE("one spatial axis, depthwise, transposed, to depth and back") {
   CHECK(transposes(b.g) == 4);
 }
 
+TEST_CASE("channel shuffles stay in channels-last order at the cost of one transpose each") {
+  TargetTraits t = everything();
+  for (bool gathered : {false, true}) {
+    CAPTURE(gathered);
+    Build b;
+    ValueId v = conv(b, b.in("x", {1, 3, 8, 8}), 3, 8);
+    std::vector<ValueId> halves;
+    if (gathered) {  // [C/2, 2, HW] -> [2, 1, C/2, H, W]
+      v = b.op("Transpose", {b.op("Reshape", {v, b.ints({4, 2, 64})})}, {ints_attr("perm", {1, 0, 2})});
+      v = b.op("Reshape", {v, b.ints({2, -1, 4, 8, 8})});
+      for (int64_t i : {0, 1})
+        halves.push_back(b.op("Gather", {v, b.constant(Tensor::scalar(i))}, {int_attr("axis", 0)}));
+    } else {
+      v = b.op("Transpose", {b.op("Reshape", {v, b.ints({1, 2, 4, 8, 8})})},
+               {ints_attr("perm", {0, 2, 1, 3, 4})});
+      v = b.op("Reshape", {v, b.ints({1, 8, 8, 8})});
+      halves = b.multi("Split", {v, b.ints({4, 4})}, {int_attr("axis", 1)}, 2);
+    }
+    v = b.op("Concat", {halves[0], conv(b, halves[1], 4, 4)}, {int_attr("axis", 1)});
+    b.out(b.op("GlobalMaxPool", {conv(b, v, 8, 4)}));
+    CHECK(run_all(b.g, &t));
+    CHECK(transposes(b.g) == (gathered ? 0 : 1));
+  }
+}
+
+TEST_CASE("detection heads: reshapes keep channels and places apart") {
+  TargetTraits t = everything();
+  Build b;
+  ValueId x = b.in("x", {1, 3, 8, 8});
+  ValueId p = b.op("Reshape", {conv(b, x, 3, 6), b.ints({1, 6, 64})});
+  ValueId q = b.op("Reshape", {conv(b, conv(b, x, 3, 4, 3, 2), 4, 6), b.ints({1, 6, -1})});
+  ValueId all = b.op("Concat", {p, q}, {int_attr("axis", 2)});
+  b.out(b.op("Transpose", {all}, {ints_attr("perm", {0, 2, 1})}));
+  // anchors x classes at every place
+  ValueId r = b.op("Reshape", {conv(b, x, 3, 6), b.ints({1, 2, 3, 8, 8})});
+  r = b.op("Transpose", {r}, {ints_attr("perm", {0, 3, 4, 1, 2})});
+  b.out(b.op("Sigmoid", {b.op("Reshape", {r, b.ints({1, -1, 3})})}));
+  // a flattened feature map mixes both: the transpose stays
+  b.out(b.op("Flatten", {conv(b, x, 3, 2)}));
+  CHECK(run_all(b.g, &t));
+  CHECK(transposes(b.g) == 1);
+}
+
 TEST_CASE("without the wish nothing changes layout; convolutions over volumes stay") {
   TargetTraits t = everything();
   t.channels_last = false;
