@@ -191,16 +191,16 @@ void quantize_run(const float* x, const float* scale, const T* zero, int64_t n, 
         for (int l = 0; l < m; ++l) z[l] = zero[i + l];
     }
     const vi q = quantize_vector(m == kLanes ? load(x + i) : load_n(x + i, m), s, z, lo, hi);
-    T bytes[kLanes];
 #if defined(__AVX512F__)
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(bytes), _mm512_maskz_cvtepi32_epi8(kAllLanes, (__m512i)q));
+    const __m128i bytes = _mm512_maskz_cvtepi32_epi8(kAllLanes, (__m512i)q);
 #else
-    for (int l = 0; l < kLanes; ++l) bytes[l] = static_cast<T>(q[l]);
+    typedef int8_t Bytes __attribute__((vector_size(kLanes)));
+    const Bytes bytes = __builtin_convertvector(q, Bytes);
 #endif
     if (m == kLanes) {
-      memcpy(y + i, bytes, kLanes);
+      memcpy(y + i, &bytes, kLanes);
     } else {
-      memcpy(y + i, bytes, static_cast<size_t>(m));
+      memcpy(y + i, &bytes, static_cast<size_t>(m));
     }
   }
 }

@@ -1,6 +1,7 @@
 #include "device/cpu/kernels/norm/norm.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "device/cpu/kernels/reduce/pairwise.h"
 #include "device/cpu/kernels/simd_math.h"
@@ -280,32 +281,37 @@ void lrn_nchw(const LrnParams& p, int64_t begin, int64_t end) {
   });
 }
 
+constexpr int64_t kLrnChannels = 2048, kLrnPad = 32;  // of a pixel whose squares fit the stack
+
 void lrn_nhwc(const LrnParams& p, int64_t begin, int64_t end) {
   const int64_t before = (p.size - 1) / 2, after = p.size / 2;
-  const float scale = p.alpha / static_cast<float>(p.size);
+  const vf scale = splat(p.alpha / static_cast<float>(p.size)), bias = splat(p.bias);
+  const bool small = p.c <= kLrnChannels && p.size <= kLrnPad;
+  // Squares with zeros on both sides; a tail's loads may reach kLanes beyond the channels.
+  float squares[kLrnChannels + 2 * kLrnPad + kLanes];
+  if (small) memset(squares, 0, sizeof squares);
+  float* square = squares + kLrnPad;
   for (int64_t pixel = begin; pixel < end; ++pixel) {
     const float* x = p.x + pixel * p.c;
     float* y = p.y + pixel * p.c;
-    each(p.c, [&](int64_t i, int m) {
-      vf s = {};
-      if (i >= before && i + m + after <= p.c) {
-        for (int64_t k = -before; k <= after; ++k) {
-          const vf v = load_m(x + i + k, m);
-          s = fma(v, v, s);
-        }
-      } else {  // the window leaves the channels for some lane; missing ones count as 0
-        for (int64_t k = -before; k <= after; ++k) {
-          vf v = {};
-          for (int l = 0; l < m; ++l) {
-            const int64_t c = i + l + k;
-            if (c >= 0 && c < p.c) v[l] = x[c];
-          }
-          s = fma(v, v, s);
-        }
-      }
-      s = fma(s, splat(scale), splat(p.bias));
-      store_m(y + i, load_m(x + i, m) * inverse_power(s, p.beta), m);
-    });
+    if (small) {
+      each(p.c, [&](int64_t i, int m) {
+        const vf v = load_m(x + i, m);
+        store(square + i, v * v);  // lanes beyond m are 0
+      });
+      each(p.c, [&](int64_t i, int m) {
+        vf s = {};
+        for (int64_t k = -before; k <= after; ++k) s += load(square + i + k);
+        store_m(y + i, load_m(x + i, m) * inverse_power(fma(s, scale, bias), p.beta), m);
+      });
+      continue;
+    }
+    for (int64_t c = 0; c < p.c; ++c) {
+      const int64_t from = c > before ? c - before : 0, to = c + after < p.c - 1 ? c + after : p.c - 1;
+      float s = 0;
+      for (int64_t k = from; k <= to; ++k) s += x[k] * x[k];
+      y[c] = x[c] * inverse_power(fma(splat(s), scale, bias), p.beta)[0];
+    }
   }
 }
 

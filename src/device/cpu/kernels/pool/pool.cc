@@ -142,24 +142,24 @@ void pool_nchw(const PoolParams& p, void* scratch, int64_t begin, int64_t end) {
       for (int64_t ow = 0; ow < in_first; ++ow) border(ow);
       const float full = count_h * static_cast<float>(p.kw);
       const float* from = joined - p.pad_left;
-      if (p.stride_w == 1) {
-        for (int64_t ow = in_first; ow < in_last; ow += kLanes) {
-          const int m = in_last - ow < kLanes ? static_cast<int>(in_last - ow) : kLanes;
-          vf acc = splat(start_value<kMax>());
-          for (int64_t k = 0; k < p.kw; ++k) {
-            const float* s = from + ow + k * p.dilation_w;
-            acc = join<kMax>(acc, m == kLanes ? load(s) : load_n(s, m));
-          }
-          store_n(y + ow, kMax ? acc : acc / full, m);
+      // A stride above 1 pools at every position and keeps each stride-th: vectors make up for the waste.
+      const bool every = p.stride_w == 1;
+      const int64_t count = in_last == in_first ? 0
+                            : every             ? in_last - in_first
+                                                : (in_last - in_first - 1) * p.stride_w + 1;
+      const float* first = from + in_first * p.stride_w;
+      float* to = every ? y + in_first : line + p.w;
+      for (int64_t i = 0; i < count; i += kLanes) {
+        const int m = count - i < kLanes ? static_cast<int>(count - i) : kLanes;
+        vf acc = splat(start_value<kMax>());
+        for (int64_t k = 0; k < p.kw; ++k) {
+          const float* s = first + i + k * p.dilation_w;
+          acc = join<kMax>(acc, m == kLanes ? load(s) : load_n(s, m));
         }
-      } else {
-        for (int64_t ow = in_first; ow < in_last; ++ow) {
-          float acc = start_value<kMax>();
-          for (int64_t k = 0; k < p.kw; ++k)
-            acc = join_one<kMax>(acc, from[ow * p.stride_w + k * p.dilation_w]);
-          y[ow] = kMax ? acc : acc / full;
-        }
+        store_n(to + i, kMax ? acc : acc / full, m);
       }
+      if (!every)
+        for (int64_t ow = in_first; ow < in_last; ++ow) y[ow] = to[(ow - in_first) * p.stride_w];
       for (int64_t ow = in_last; ow < p.ow; ++ow) border(ow);
     }
   }

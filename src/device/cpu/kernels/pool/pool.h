@@ -23,9 +23,9 @@ struct PoolParams {
   int64_t x_pixel, y_pixel;
 };
 
-// Scratch of the NCHW kernels, per thread: one row.
+// Scratch of the NCHW kernels, per thread: two rows.
 static inline size_t pool_nchw_scratch_bytes(const PoolParams& p) {
-  return static_cast<size_t>(p.w) * sizeof(float);
+  return static_cast<size_t>(2 * p.w) * sizeof(float);
 }
 
 struct PoolKernels {

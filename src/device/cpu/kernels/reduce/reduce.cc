@@ -41,16 +41,31 @@ struct Step {
 // An infinite or NaN maximum cannot be subtracted; exp of the elements themselves then tells the same story.
 SKIFF_INLINE vf finite_or_zero(vf m) { return select(abs(m) < INFINITY, m, vf{}); }
 
+// Lanes moved down by kBy, around the end.
+template <int kBy>
+SKIFF_INLINE vf rotate(vf x) {
+#define SKIFF_LANE(i) (i + kBy) % kLanes
+#if defined(__AVX512F__)
+  return __builtin_shufflevector(x, x, SKIFF_LANE(0), SKIFF_LANE(1), SKIFF_LANE(2), SKIFF_LANE(3),
+                                 SKIFF_LANE(4), SKIFF_LANE(5), SKIFF_LANE(6), SKIFF_LANE(7), SKIFF_LANE(8),
+                                 SKIFF_LANE(9), SKIFF_LANE(10), SKIFF_LANE(11), SKIFF_LANE(12),
+                                 SKIFF_LANE(13), SKIFF_LANE(14), SKIFF_LANE(15));
+#elif defined(__AVX2__)
+  return __builtin_shufflevector(x, x, SKIFF_LANE(0), SKIFF_LANE(1), SKIFF_LANE(2), SKIFF_LANE(3),
+                                 SKIFF_LANE(4), SKIFF_LANE(5), SKIFF_LANE(6), SKIFF_LANE(7));
+#else
+  return __builtin_shufflevector(x, x, SKIFF_LANE(0), SKIFF_LANE(1), SKIFF_LANE(2), SKIFF_LANE(3));
+#endif
+#undef SKIFF_LANE
+}
+
 template <ReduceOp kOp>
-vf merge_lanes(vf x) {  // the result in lane 0
+SKIFF_INLINE vf merge_lanes(vf x) {  // the result in every lane
   typedef Step<kOp> S;
-  for (int w = kLanes / 2; w > 0; w /= 2) {
-    float t[2 * kLanes];
-    store(t, x);
-    store(t + kLanes, S::identity());
-    x = S::merge(x, load(t + w));
-  }
-  return x;
+  if constexpr (kLanes > 8) x = S::merge(x, rotate<8 % kLanes>(x));
+  if constexpr (kLanes > 4) x = S::merge(x, rotate<4 % kLanes>(x));
+  x = S::merge(x, rotate<2>(x));
+  return S::merge(x, rotate<1>(x));
 }
 
 template <ReduceOp kOp>
@@ -67,9 +82,17 @@ vf row(const float* x, int64_t n, vf shift) {
     parts.push({{merge(merge(s[0], s[1]), merge(s[2], s[3]))}}, merge);
   }
   for (vf& v : s) v = S::identity();
-  for (int u = 0; i < n; i += kLanes, u = (u + 1) & 3) {
-    const int m = n - i < kLanes ? static_cast<int>(n - i) : kLanes;
-    s[u] = select(iota() < splat_i(m), S::add(s[u], load_n(x + i, m), shift), s[u]);
+  for (; i + 2 * kLanes <= n; i += 2 * kLanes) {
+    s[0] = S::add(s[0], load(x + i), shift);
+    s[1] = S::add(s[1], load(x + i + kLanes), shift);
+  }
+  if (i + kLanes <= n) {
+    s[2] = S::add(s[2], load(x + i), shift);
+    i += kLanes;
+  }
+  if (i < n) {
+    const int m = static_cast<int>(n - i);
+    s[3] = select(iota() < splat_i(m), S::add(s[3], load_n(x + i, m), shift), s[3]);
   }
   return merge_lanes<kOp>(parts.total({{merge(merge(s[0], s[1]), merge(s[2], s[3]))}}, merge).v[0]);
 }
