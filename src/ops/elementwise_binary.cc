@@ -267,6 +267,11 @@ SKIFF_OP_DEF(ai_onnx, Pow) {
 }
 SKIFF_OP_DEF(ai_onnx, Sub) { return binary("Sub", {1, 6, 7, 13, 14}, kNumericTypes, infer_binary<dim_sub>); }
 SKIFF_OP_DEF(ai_onnx, Sum) { return variadic("Sum", {1, 6, 8, 13}, kFloatTypes, infer_variadic<dim_add>); }
+SKIFF_OP_DEF(ai_onnx, SwiGLU) {
+  OpDef d = binary("SwiGLU", {28}, kFloatTypes, infer_broadcast);
+  d.attributes = {{"alpha", AttrType::kFloat}};
+  return d;
+}
 SKIFF_OP_DEF(ai_onnx, Xor) {
   return compare(
       "Xor", {1, 7}, kBoolType, [](InferContext& c) { c.set(0, DType::kBool, binary_shape(c)); },

@@ -47,6 +47,10 @@ void fold(const T* const* in, T* out, int64_t n, const double* p) {
   for (int k = 1; k < static_cast<int>(p[0]); ++k)
     for (int64_t i = 0; i < n; ++i) out[i] = static_cast<T>(F(out[i], in[k][i]));
 }
+// Swish of the first input gates the second.
+void swiglu(const double* const* in, double* out, int64_t n, const double* p) {
+  for (int64_t i = 0; i < n; ++i) out[i] = in[0][i] * sigmoid(p[0] * in[0][i]) * in[1][i];
+}
 void mean(const double* const* in, double* out, int64_t n, const double* p) {
   fold<[](double a, double b) { return a + b; }, double>(in, out, n, p);
   for (int64_t i = 0; i < n; ++i) out[i] /= p[0];
@@ -130,6 +134,7 @@ constexpr ElementwiseOp kTable[] = {
     {"Sqrt", 1, {REAL1(std::sqrt(x))}},
     {"Sub", 2, {REAL2(a - b), INT2(wrap_sub(a, b))}},
     {"Sum", 0, {fold<[](double a, double b) { return a + b; }, double>}},
+    {"SwiGLU", 2, {swiglu}, false, {"alpha"}, {1}},
     {"Swish", 1, {REAL1(x * sigmoid(p[0] * x))}, false, {"alpha"}, {1}},
     {"Tan", 1, {REAL1(std::tan(x))}},
     {"Tanh", 1, {REAL1(std::tanh(x))}},

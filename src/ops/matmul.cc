@@ -1,5 +1,6 @@
-// Matrix products: MatMul, MatMulInteger, Gemm, skiff.MatMul.
+// Matrix products: MatMul, MatMulInteger, Gemm, skiff.MatMul; and Det.
 #include <algorithm>
+#include <cmath>
 
 #include "ops/elementwise_fns.h"
 #include "ops/ref_matmul.h"
@@ -219,11 +220,61 @@ void fused_reference(KernelContext& c) {
   });
 }
 
+// ---------------------------------------------------------------- Det
+
+void infer_det(InferContext& c) {
+  if (!c.has_rank(0)) return c.set(0, c.dtype(0));
+  const auto& d = c.shape(0).dims();
+  check(d.size() >= 2, Code::kInvalidModel, "Det needs square matrices, it got shape ",
+        c.shape(0).to_string());
+  c.set(0, c.dtype(0), SymShape(std::vector<Dim>(d.begin(), d.end() - 2)));
+}
+
+// Gaussian elimination with row pivots, in double.
+void det_reference(KernelContext& c) {
+  const Tensor& x = c.in(0);
+  check(x.rank() >= 2 && x.dim(x.rank() - 1) == x.dim(x.rank() - 2), Code::kInvalidModel,
+        "Det needs square matrices, it got ", describe(x));
+  int64_t n = x.dim(x.rank() - 1);
+  Tensor& y = c.out(0, x.dtype(), Dims(x.dims().begin(), x.dims().end() - 2));
+  std::vector<double> m(static_cast<size_t>(n * n));
+  auto at = [&](int64_t i, int64_t j) -> double& { return m[static_cast<size_t>(i * n + j)]; };
+  for (int64_t b = 0; b < y.size(); ++b) {
+    ref::load(x, b * n * n, 1, n * n, m.data());
+    double det = 1;
+    for (int64_t k = 0; k < n && det != 0; ++k) {
+      int64_t pivot = k;
+      for (int64_t i = k + 1; i < n; ++i)
+        if (std::abs(at(i, k)) > std::abs(at(pivot, k))) pivot = i;
+      if (pivot != k) {
+        for (int64_t j = 0; j < n; ++j) std::swap(at(k, j), at(pivot, j));
+        det = -det;
+      }
+      det *= at(k, k);
+      if (at(k, k) == 0) break;
+      for (int64_t i = k + 1; i < n; ++i) {
+        double f = at(i, k) / at(k, k);
+        for (int64_t j = k; j < n; ++j) at(i, j) -= f * at(k, j);
+      }
+    }
+    set_double(y, b, det);
+  }
+}
+
 constexpr TypeMask kMatMulTypes = kFloatTypes | mask_of(DType::kInt32) | mask_of(DType::kInt64) |
                                   mask_of(DType::kUint32) | mask_of(DType::kUint64);
 constexpr TypeMask kBytes = mask_of(DType::kInt8) | mask_of(DType::kUint8);
 
 }  // namespace
+
+SKIFF_OP_DEF(ai_onnx, Det) {
+  return {.name = "Det",
+          .versions = {11, 22},
+          .inputs = {{"X", kFloatTypes, 'T'}},
+          .outputs = {{"Y", kFloatTypes, 'T'}},
+          .infer = infer_det,
+          .reference = det_reference};
+}
 
 SKIFF_OP_DEF(ai_onnx, Gemm) {
   return {.name = "Gemm",

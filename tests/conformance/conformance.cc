@@ -163,7 +163,7 @@ std::string infer_only(const fs::path& file) {
         own += v.type.shape[k].to_string() == cat(v.name, ".", k);
     }
     std::printf("%s: %lld of %lld computed values have a known rank, %lld extents are new symbols\n",
-                file.filename().c_str(), static_cast<long long>(ranked), static_cast<long long>(values),
+                file.c_str(), static_cast<long long>(ranked), static_cast<long long>(values),
                 static_cast<long long>(own));
     return {};
   } catch (const std::exception& e) {

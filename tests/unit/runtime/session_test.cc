@@ -83,7 +83,7 @@ using Ints = std::vector<int64_t>;
 // A small convolutional network with a residual, dynamic batch.
 Model small_cnn() {
   Builder b;
-  ValueId x = b.input("x", SymShape(std::vector<Dim>{Dim::symbol("N"), 3, 12, 12}));
+  ValueId x = b.input("x", SymShape({Dim::symbol("N"), Dim(3), Dim(12), Dim(12)}));
   ValueId a = b.op(
       "Relu", {b.op("Conv", {x, b.weight({8, 3, 3, 3}, 1), b.weight({8}, 2)}, {{"pads", Ints{1, 1, 1, 1}}})});
   ValueId c =
@@ -223,7 +223,7 @@ TEST_CASE("a cancelled run ends; a memory limit holds") {
 
 TEST_CASE("shape arithmetic is followed at plan time, data-dependent shapes split the program") {
   Builder b;
-  ValueId x = b.input("x", SymShape(std::vector<Dim>{Dim::symbol("N"), Dim::symbol("M")}));
+  ValueId x = b.input("x", SymShape({Dim::symbol("N"), Dim::symbol("M")}));
   // Reshape to [N*M] through Shape/Gather/Mul, then NonZero of its ReLU, then back into a Gather.
   ValueId shape = b.op("Shape", {x});
   ValueId n = b.op("Gather", {shape, b.ints({0})}), m = b.op("Gather", {shape, b.ints({1})});
