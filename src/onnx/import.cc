@@ -62,7 +62,8 @@ std::string plain_domain(const std::string& d) { return d == "ai.onnx" ? std::st
 
 class Importer {
  public:
-  Importer(ExternalFiles* files, int64_t ir_version) : files_(files), ir_version_(ir_version) {}
+  Importer(ExternalFiles* files, int64_t ir_version, const MappedFile* mapping)
+      : files_(files), ir_version_(ir_version), mapping_(mapping) {}
   void graph(Scope& s, GraphProto& p);
   Function function(FunctionProto& p);
 
@@ -77,8 +78,13 @@ class Importer {
   Attribute::Value attribute_value(AttributeProto& p, Scope* s, Node* owner);
   std::shared_ptr<Graph> subgraph(GraphProto& p, Scope* s, Node* owner);
 
+  // Counts what was copied out of the mapping, and drops its pages now and then.
+  void note_copy(const Tensor& t, const TensorProto& from);
+
   ExternalFiles* files_;
   int64_t ir_version_;
+  const MappedFile* mapping_;
+  size_t copied_ = 0;
 };
 
 void declare(Value& v, ValueInfoProto& p) {
@@ -96,10 +102,21 @@ int64_t opset_of(const std::vector<OpsetId>& opsets, const std::string& domain) 
   return 0;
 }
 
+void Importer::note_copy(const Tensor& t, const TensorProto& from) {
+  constexpr size_t kStep = 2 << 20;
+  if (!mapping_ || !from.raw_data.has() || t.raw() == from.raw_data->view.data()) return;
+  copied_ += t.bytes();
+  if (copied_ < kStep) return;
+  mapping_->drop_pages();
+  copied_ = 0;
+}
+
 void Importer::initializers(Graph& g, GraphProto& p) {
   for (TensorProto& t : p.initializer) {
     check(!t.name->empty(), Code::kInvalidModel, "an initializer has no name");
-    ValueId v = g.add_constant(*t.name, to_tensor(t, files_));
+    Tensor tensor = to_tensor(t, files_);
+    note_copy(tensor, t);
+    ValueId v = g.add_constant(*t.name, std::move(tensor));
     strip_payload(t);
     t.name.reset();
     g.mutable_value(v).tensor_extra = rest(t);
@@ -238,6 +255,7 @@ Attribute::Value Importer::attribute_value(AttributeProto& p, Scope* s, Node* ow
   using T = AttributeProto::Type;
   auto tensor = [&](TensorProto& t) {
     Tensor r = to_tensor(t, files_);
+    note_copy(r, t);
     strip_payload(t);
     return r;
   };
@@ -450,7 +468,7 @@ std::string hint_of(std::string_view b) {
 }
 
 Model read(std::string_view bytes, const std::shared_ptr<const void>& owner, ExternalFiles* files,
-           const ReadOptions& options) {
+           const ReadOptions& options, const MappedFile* mapping) {
   check(!bytes.empty(), Code::kInvalidModel, "it is empty, not an ONNX model");
   ModelProto m;
   std::string hint = hint_of(bytes);
@@ -462,12 +480,13 @@ Model read(std::string_view bytes, const std::shared_ptr<const void>& owner, Ext
   }
   check(m.ir_version.has() && m.graph.has(), Code::kInvalidModel, "not an ONNX model: it has no ",
         m.ir_version.has() ? "graph" : "ir_version", hint.empty() ? "" : "; ", hint);
-  return import_model(std::move(m), files, options);
+  return import_model(std::move(m), files, options, mapping);
 }
 
 }  // namespace
 
-Model import_model(ModelProto p, ExternalFiles* files, const ReadOptions& options) {
+Model import_model(ModelProto p, ExternalFiles* files, const ReadOptions& options,
+                   const MappedFile* mapping) {
   check(p.graph.has(), Code::kInvalidModel, "the model has no graph");
   check(*p.ir_version <= kNewestIrVersion, Code::kUnsupported, "the model has IR version ", *p.ir_version,
         "; the newest supported is ", kNewestIrVersion, ". Export it with an older one");
@@ -488,7 +507,7 @@ Model import_model(ModelProto p, ExternalFiles* files, const ReadOptions& option
   p.ir_version.reset();
   p.model_version.reset();
 
-  Importer importer(files, m.ir_version);
+  Importer importer(files, m.ir_version, mapping);
   Scope top{m.graph, nullptr, nullptr, m.opsets};
   importer.graph(top, *p.graph);
   p.graph.reset();
@@ -504,7 +523,7 @@ Model read_model(const std::string& path, const ReadOptions& options) {
   ExternalFiles files(options.external_folder.empty() ? folder_of(path) : options.external_folder,
                       options.allow_links);
   try {
-    Model m = read(file->view(), file, &files, options);
+    Model m = read(file->view(), file, &files, options, file.get());
     m.path = path;
     return m;
   } catch (Error& e) {
@@ -521,7 +540,7 @@ Model read_model_bytes(std::string_view bytes, std::shared_ptr<const void> owner
     owner = copy;
   }
   ExternalFiles files(options.external_folder, options.allow_links);
-  return read(bytes, owner, options.external_folder.empty() ? nullptr : &files, options);
+  return read(bytes, owner, options.external_folder.empty() ? nullptr : &files, options, nullptr);
 }
 
 }  // namespace skiff::onnx

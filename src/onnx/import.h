@@ -8,6 +8,10 @@
 #include "graph/graph.h"
 #include "onnx/wire_read.h"
 
+namespace skiff {
+class MappedFile;
+}
+
 namespace skiff::onnx {
 
 class ExternalFiles;
@@ -34,7 +38,10 @@ Model read_model(const std::string& path, const ReadOptions& options = {});
 Model read_model_bytes(std::string_view bytes, std::shared_ptr<const void> owner = {},
                        const ReadOptions& options = {});
 
-// The parsed message -> Model; consumes it. `files` serves external data and may be null.
-Model import_model(ModelProto m, ExternalFiles* files, const ReadOptions& options = {});
+// The parsed message -> Model; consumes it. `files` serves external data and may be null. `mapping`, when
+// given, is the file the payloads view: its pages are dropped as misaligned weights are copied out, so that
+// they are not resident twice.
+Model import_model(ModelProto m, ExternalFiles* files, const ReadOptions& options = {},
+                   const MappedFile* mapping = nullptr);
 
 }  // namespace skiff::onnx
