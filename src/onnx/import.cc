@@ -519,7 +519,11 @@ Model import_model(ModelProto p, ExternalFiles* files, const ReadOptions& option
 }
 
 Model read_model(const std::string& path, const ReadOptions& options) {
-  auto file = MappedFile::share(path);
+  return read_model(MappedFile::share(path), options);
+}
+
+Model read_model(const std::shared_ptr<const MappedFile>& file, const ReadOptions& options) {
+  const std::string& path = file->path();
   ExternalFiles files(options.external_folder.empty() ? folder_of(path) : options.external_folder,
                       options.allow_links);
   try {

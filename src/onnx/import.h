@@ -34,6 +34,8 @@ struct ReadOptions {
 // at all, a cycle, no opset_import, a domain not imported, an attribute without value or of an unknown type,
 // recursive functions, bad tensors and external data; kUnsupported: an IR version outside 3 to 13; kLimit.
 Model read_model(const std::string& path, const ReadOptions& options = {});
+// The same from a file that is mapped already.
+Model read_model(const std::shared_ptr<const MappedFile>& file, const ReadOptions& options = {});
 // `owner` keeps the bytes alive for the model's weights; when null they are copied first.
 Model read_model_bytes(std::string_view bytes, std::shared_ptr<const void> owner = {},
                        const ReadOptions& options = {});

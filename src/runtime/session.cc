@@ -13,11 +13,6 @@
 namespace skiff::runtime {
 namespace {
 
-std::string folder_of(const std::string& path) {
-  size_t slash = path.find_last_of('/');
-  return slash == std::string::npos ? "." : path.substr(0, slash + 1);
-}
-
 onnx::ReadOptions read_options(const SessionOptions& o) {
   onnx::ReadOptions r;
   r.max_nodes = static_cast<uint64_t>(o.max_nodes);
@@ -60,11 +55,7 @@ std::map<std::string, std::string> forced_kernels() {
 std::unique_ptr<Session> Session::load(const std::string& path, const SessionOptions& options) {
   try {
     std::shared_ptr<const MappedFile> file = MappedFile::share(path);
-    check(file->size() > 0, Code::kInvalidModel, "the file is empty, not an ONNX model");
-    onnx::ReadOptions r = read_options(options);
-    r.external_folder = folder_of(path);
-    Model m = onnx::read_model_bytes(file->view(), file, r);
-    m.path = path;
+    Model m = onnx::read_model(file, read_options(options));
     return std::unique_ptr<Session>(new Session(std::move(m), options, file));
   } catch (Error& e) {
     if (e.where().find(path) == std::string::npos && e.message().find(path) == std::string::npos)
