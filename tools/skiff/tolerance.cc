@@ -87,8 +87,9 @@ std::string compare_coordinates(const std::vector<double>& got, const std::vecto
   double worst = 0;
   size_t at = 0;
   for (size_t i = 0; i < want.size(); ++i) {
-    double d = std::fabs(got[i] - want[i]);
-    if (i % n < 2 && !(d <= worst)) worst = d, at = i;
+    if (i % n >= 2 || (std::isnan(got[i]) && std::isnan(want[i]))) continue;
+    double d = std::isnan(got[i] - want[i]) ? HUGE_VAL : std::fabs(got[i] - want[i]);
+    if (d > worst) worst = d, at = i;
   }
   if (worst <= atol) return {};
   return cat("coordinate ", at, " is ", got[at], ", expected ", want[at], " (", worst, " apart, ", atol,

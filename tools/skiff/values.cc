@@ -75,9 +75,10 @@ class Elements {
     if (dtype_ == SKIFF_UINT64) return value_.data<uint64_t>()[i];
     if (dtype_ == SKIFF_BOOL) return numbers_[i] != 0;
     if (is_integer(dtype_)) return static_cast<int64_t>(numbers_[i]);
-    if (is_real(dtype_))
-      return std::isfinite(numbers_[i]) ? Json::parse(shortest(numbers_[i], dtype_ != SKIFF_DOUBLE)) : Json();
-    return text(i);
+    if (!is_real(dtype_)) return text(i);
+    if (!std::isfinite(numbers_[i])) return nullptr;
+    Json number = Json::parse(shortest(numbers_[i], dtype_ != SKIFF_DOUBLE));  // 0.1, not 0.10000000149
+    return number.is_number_integer() ? Json(number.get<double>()) : number;
   }
 
  private:

@@ -87,8 +87,9 @@ TEST_CASE("png comes back bit by bit, grey spread to three channels") {
 
 TEST_CASE("jpeg: baseline, progressive and grey are read") {
   Image a = gradient(64, 48);
-  CHECK(worst(decode_image(encode_jpeg(a, false), "x"), a) < 40);
-  CHECK(worst(decode_image(encode_jpeg(a, true), "x"), a) < 40);
+  for (size_t i = 2; i < a.pixels.size(); i += 3) a.pixels[i] = 90;  // smooth, as JPEG likes it
+  CHECK(worst(decode_image(encode_jpeg(a, false), "x"), a) < 12);
+  CHECK(worst(decode_image(encode_jpeg(a, true), "x"), a) < 12);
   Image grey = to_grey(a), back = decode_image(encode_jpeg(grey, false), "x");
   CHECK(worst(to_grey(back), grey) < 10);
 }
