@@ -1,7 +1,7 @@
 // Internal operators: convolutions fused with residual and activation in either layout, and channels-last
 // forms of standard operators. Passes make them; they are never read from or written to files.
-#include "ops/activation.h"
 #include "ops/conv.h"
+#include "ops/elementwise_fns.h"
 #include "ops/real_view.h"
 
 namespace skiff {
@@ -51,16 +51,30 @@ void infer_fused(InferContext& c, bool transposed) {
   c.set(0, c.dtype(0), last ? permuted(y, false) : y);
 }
 
+struct Activation {
+  std::string name;
+  double alpha = 0, beta = 0;
+};
+
+Activation activation_of(const Node& n) {
+  Activation a{n.attr_s("activation", ""), 0, 0};
+  ref::check_activation(a.name);
+  bool hard = a.name == "hard_sigmoid";
+  a.alpha = n.attr_f("alpha", hard ? 0.2f : 0.0f);
+  a.beta = n.attr_f("beta", hard ? 0.5f : 0.0f);
+  return a;
+}
+
 // Adds bias and residual, applies the activation, rounds.
 template <class T>
 class FusedSink : public RowSink<double> {
  public:
   FusedSink(const T* bias, const T* residual, Activation act, T* y)
-      : bias_(bias), z_(residual), act_(act), y_(y) {}
+      : bias_(bias), z_(residual), act_(std::move(act)), y_(y) {}
   void row(int64_t m, int64_t offset, double* sums, int64_t n) override {
     double b = bias_ ? bias_[m] : 0;
     for (int64_t i = 0; i < n; ++i) sums[i] += b + (z_ ? static_cast<double>(z_[offset + i]) : 0);
-    act_.apply(sums, n);
+    ref::activate(act_.name, act_.alpha, act_.beta, sums, n);
     for (int64_t i = 0; i < n; ++i) y_[offset + i] = static_cast<T>(sums[i]);
   }
 
@@ -70,7 +84,7 @@ class FusedSink : public RowSink<double> {
   T* y_;
 };
 
-void fused_reference(KernelContext& c, bool transposed) {
+void run_fused(KernelContext& c, bool transposed, const Activation& act) {
   const Node& n = c.node();
   bool last = is_nhwc(n, "layout", "NCHW"), x_last = is_nhwc(n, "x_layout", last ? "NHWC" : "NCHW");
   Tensor x = x_last ? channels_first(c.in(0)) : c.in(0);
@@ -88,7 +102,7 @@ void fused_reference(KernelContext& c, bool transposed) {
     using T = decltype(zero);
     ref::RealIn<T> xs(x), ws(w), bs(bias), zs(z.defined() ? &z : nullptr);
     ref::RealOut<T> ys(y);
-    FusedSink<T> sink(bs.data(), zs.data(), activation_of(n), ys.data());
+    FusedSink<T> sink(bs.data(), zs.data(), act, ys.data());
     if (transposed)
       conv_transpose_rows<T, double>(s, xs.data(), ws.data(), sink, c);
     else
@@ -102,6 +116,8 @@ void fused_reference(KernelContext& c, bool transposed) {
   Dims d = SymShape(permuted(SymShape(y.dims()), false)).to_dims();
   ref::permute_into(y, to_last(d.size()), c.out(0, y.dtype(), d));
 }
+
+void fused_reference(KernelContext& c, bool transposed) { run_fused(c, transposed, activation_of(c.node())); }
 
 void infer_fused_conv(InferContext& c) { infer_fused(c, false); }
 void infer_fused_conv_transpose(InferContext& c) { infer_fused(c, true); }
@@ -151,6 +167,49 @@ SKIFF_OP_DEF(skiff, ConvTranspose) {
           .reference = fused_conv_transpose_reference,
           .cost = cost_fused_conv_transpose,
           .flags = kInternal};
+}
+
+// ---------------------------------------------------------------- com.microsoft.FusedConv
+
+namespace {
+
+// The same operator under ONNX's activation names, with the parameters in one list.
+void ms_fused_conv_reference(KernelContext& c) {
+  struct Name {
+    const char *ms, *ours;
+  };
+  static constexpr Name kNames[] = {
+      {"", ""},         {"Relu", "relu"},       {"LeakyRelu", "leaky_relu"},    {"Tanh", "tanh"},
+      {"Clip", "clip"}, {"Sigmoid", "sigmoid"}, {"HardSigmoid", "hard_sigmoid"}};
+  std::string name = c.node().attr_s("activation", "");
+  std::vector<float> p = c.node().attr_floats("activation_params");
+  Activation a{"?", p.empty() ? 0.0 : static_cast<double>(p[0]),
+               p.size() < 2 ? 0.0 : static_cast<double>(p[1])};
+  for (const Name& n : kNames)
+    if (name == n.ms) a.name = n.ours;
+  check(a.name != "?", Code::kInvalidModel, "activation '", name, "' is not known");
+  run_fused(c, false, a);
+}
+
+}  // namespace
+
+SKIFF_OP_DEF(com_microsoft, FusedConv) {
+  return {.domain = "com.microsoft",
+          .name = "FusedConv",
+          .versions = {1},
+          .inputs = conv_inputs(),
+          .outputs = {{"Y", kFloatTypes, 'T'}},
+          .attributes = {{"activation", AttrType::kString},
+                         {"activation_params", AttrType::kFloats},
+                         {"auto_pad", AttrType::kString},
+                         {"dilations", AttrType::kInts},
+                         {"group", AttrType::kInt},
+                         {"kernel_shape", AttrType::kInts},
+                         {"pads", AttrType::kInts},
+                         {"strides", AttrType::kInts}},
+          .infer = infer_fused_conv,
+          .reference = ms_fused_conv_reference,
+          .cost = cost_fused_conv};
 }
 
 // ---------------------------------------------------------------- channels-last forms of standard operators
