@@ -32,11 +32,11 @@ TEST_CASE("substitution and broadcasting") {
   Dim n = Dim::symbol("N");
   auto four = [](const std::string&) -> std::optional<int64_t> { return 4; };
   CHECK((n * n + 1).substitute(four).is(17));
-  SymShape a({Dim(1), Dim(3)}), b({n, Dim(1)});
+  SymShape a(std::vector<Dim>{1, 3}), b(std::vector<Dim>{n, 1});
   SymShape r = broadcast(a, b);
   CHECK(r[0] == n);
   CHECK(r[1].is(3));
-  CHECK_THROWS_AS(broadcast(SymShape({Dim(2)}), SymShape({Dim(3)})), Error);
+  CHECK_THROWS_AS(broadcast(SymShape(Dims{2}), SymShape(Dims{3})), Error);
 }
 
 TEST_CASE("expressions of hostile size become unknown instead of growing") {
