@@ -121,7 +121,10 @@ void unique_reference(KernelContext& c) {
   };
   std::vector<int64_t> order(static_cast<size_t>(n));
   std::iota(order.begin(), order.end(), int64_t{0});
-  std::stable_sort(order.begin(), order.end(), [&](int64_t i, int64_t j) { return compare(i, j) < 0; });
+  std::sort(order.begin(), order.end(), [&](int64_t i, int64_t j) {
+    int r = compare(i, j);
+    return r < 0 || (r == 0 && i < j);
+  });
   // Groups of equal slices; each is known by its first member.
   std::vector<int64_t> first, count, group(order.size());
   for (size_t i = 0; i < order.size(); ++i) {
