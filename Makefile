@@ -18,7 +18,7 @@ setup-test:
 
 build: setup
 	@cmake --preset release -DCMAKE_CXX_COMPILER=$(CXX_COMPILER) > /dev/null
-	@cmake --build build -j $(JOBS) --target skiff_tool skiff_shared skiff_static
+	@cmake --build build -j $(JOBS) --target skiff_command skiff_shared skiff_static
 
 demo: build
 	@examples/inspection/demo.sh build/skiff demo-out

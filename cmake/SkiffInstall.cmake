@@ -4,8 +4,8 @@ install(DIRECTORY include/skiff DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 install(TARGETS skiff_shared skiff_static EXPORT skiff_targets
         LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(EXPORT skiff_targets NAMESPACE skiff:: DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/skiff)
-if(TARGET skiff_tool)
-  install(TARGETS skiff_tool DESTINATION ${CMAKE_INSTALL_BINDIR})
+if(TARGET skiff_command)
+  install(TARGETS skiff_command DESTINATION ${CMAKE_INSTALL_BINDIR})
 endif()
 file(WRITE ${CMAKE_BINARY_DIR}/skiff-config.cmake
      "include(CMakeFindDependencyMacro)\nfind_dependency(Threads)\ninclude(\${CMAKE_CURRENT_LIST_DIR}/skiff_targets.cmake)\n")
