@@ -223,7 +223,7 @@ TEST_CASE("a cancelled run ends; a memory limit holds") {
 
 TEST_CASE("shape arithmetic is followed at plan time, data-dependent shapes split the program") {
   Builder b;
-  ValueId x = b.input("x", SymShape({Dim::symbol("N"), Dim::symbol("M")}));
+  ValueId x = b.input("x", SymShape(std::vector<Dim>{Dim::symbol("N"), Dim::symbol("M")}));
   // Reshape to [N*M] through Shape/Gather/Mul, then NonZero of its ReLU, then back into a Gather.
   ValueId shape = b.op("Shape", {x});
   ValueId n = b.op("Gather", {shape, b.ints({0})}), m = b.op("Gather", {shape, b.ints({1})});
