@@ -153,7 +153,7 @@ class ConvKernel : public Kernel {
  public:
   ConvKernel(const NodeQuery& q, const CpuContext& c, Method m, const char* name, bool transposed)
       : node_(q.node), c_(c), method_(m), name_(name), transposed_(transposed), layout_(layout_of(q.node)) {
-    fused_activation(q.node).into(epilogue_);
+    fused_activation(q.node).value().into(epilogue_);
     ConvShape s = known_shape(q, transposed).value();
     efficiency_ = efficiency(m, s, c.k->gemm->lanes);
     if (const Tensor* w = q.constant(1)) {
@@ -255,7 +255,7 @@ std::optional<double> match(const NodeQuery& q, const CpuContext& c) {
   const bool transposed = M == kTranspose;
   const Layout l = layout_of(q.node);
   if (q.in.size() < 2 || !q.in[0] || !q.in[1] || !all_inputs(q, DType::kFloat) ||
-      !output_is(q, DType::kFloat))
+      !output_is(q, DType::kFloat) || !fused_activation(q.node))
     return std::nullopt;
   if (l.y_last == Planar || (M == kPlanar && l.x_last)) return std::nullopt;
   std::optional<ConvShape> s = known_shape(q, transposed);

@@ -2,27 +2,53 @@
 
 #include <limits>
 
-#include "ops/activation.h"
-
 namespace skiff::cpu {
+namespace {
 
-FusedActivation fused_activation(const Node& n) {
-  if (n.domain != "skiff") return {};
-  Activation a = activation_of(n);
-  switch (a.kind) {
-    case ActivationKind::kNone: return {};
-    case ActivationKind::kRelu: return {Act::kClip, 0, std::numeric_limits<float>::infinity()};
-    case ActivationKind::kClip: return {Act::kClip, a.alpha, a.beta};
-    case ActivationKind::kLeakyRelu: return {Act::kLeakyRelu, a.alpha, 0};
-    case ActivationKind::kSigmoid: return {Act::kSigmoid};
-    case ActivationKind::kTanh: return {Act::kTanh};
-    case ActivationKind::kSilu: return {Act::kSilu};
-    case ActivationKind::kHardSwish: return {Act::kHardSwish};
-    case ActivationKind::kHardSigmoid: return {Act::kHardSigmoid, a.alpha, a.beta};
-    case ActivationKind::kGelu: return {Act::kGeluErf};
-    case ActivationKind::kGeluTanh: return {Act::kGeluTanh};
+struct Named {
+  const char *name, *onnx;  // in skiff.* nodes; in com.microsoft's, null where those do not have it
+  Act act;
+};
+constexpr Named kActivations[] = {
+    {"", "", Act::kNone},
+    {"relu", "Relu", Act::kClip},
+    {"clip", "Clip", Act::kClip},
+    {"leaky_relu", "LeakyRelu", Act::kLeakyRelu},
+    {"sigmoid", "Sigmoid", Act::kSigmoid},
+    {"tanh", "Tanh", Act::kTanh},
+    {"silu", nullptr, Act::kSilu},
+    {"hard_swish", nullptr, Act::kHardSwish},
+    {"hard_sigmoid", "HardSigmoid", Act::kHardSigmoid},
+    {"gelu", nullptr, Act::kGeluErf},
+    {"gelu_tanh", nullptr, Act::kGeluTanh},
+};
+
+}  // namespace
+
+std::optional<FusedActivation> fused_activation(const Node& n) {
+  if (n.domain.empty()) return FusedActivation{};
+  const bool ours = n.domain == "skiff";
+  const std::string name = n.attr_s("activation", "");
+  for (const Named& a : kActivations) {
+    const char* s = ours ? a.name : a.onnx;
+    if (!s || name != s) continue;
+    FusedActivation r{a.act, 0, 0};
+    if (name == "relu" || name == "Relu") {
+      r.p1 = std::numeric_limits<float>::infinity();
+    } else if (ours) {
+      r.p0 = n.attr_f("alpha", 0);
+      r.p1 = n.attr_f("beta", 0);
+    } else if (n.op == "FusedGemm") {
+      r.p0 = n.attr_f("activation_alpha", a.act == Act::kHardSigmoid ? 0.2f : 0.01f);
+      r.p1 = n.attr_f("activation_beta", 0.5f);
+    } else {
+      std::vector<float> p = n.attr_floats("activation_params");
+      r.p0 = p.empty() ? 0 : p[0];
+      r.p1 = p.size() < 2 ? 0 : p[1];
+    }
+    return r;
   }
-  return {};
+  return std::nullopt;
 }
 
 double lane_use(int64_t n, int64_t lanes) {

@@ -18,9 +18,9 @@ struct FusedActivation {
   }
 };
 
-// The `activation`, `alpha`, `beta` of a skiff.* node; none for standard operators, whose alpha and beta mean
-// other things. Throws kInvalidModel for an unknown name.
-FusedActivation fused_activation(const Node& n);
+// What a skiff.* node's `activation`, `alpha`, `beta` say, or the attributes of com.microsoft's fused
+// operators; none for standard operators, whose alpha and beta mean other things. nullopt: not one of ours.
+std::optional<FusedActivation> fused_activation(const Node& n);
 
 // Part of the lanes that columns use when n of them are computed in whole vectors; in (0, 1].
 double lane_use(int64_t n, int64_t lanes);

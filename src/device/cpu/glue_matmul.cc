@@ -196,7 +196,7 @@ class MatMulKernel : public Kernel {
  public:
   MatMulKernel(const NodeQuery& q, const CpuContext& c, const char* name, bool packed)
       : c_(c), name_(name), attrs_(attributes_of(q.node)), skiff_(q.node.domain == "skiff") {
-    fused_activation(q.node).into(epilogue_);
+    fused_activation(q.node).value().into(epilogue_);
     if (packed) pack(*q.constant(1));
     if (const Tensor* t = q.constant(2); t && attrs_.beta != 1) {
       addend_ = t->clone();
@@ -390,7 +390,7 @@ class MatMulKernel : public Kernel {
 
 bool fits(const NodeQuery& q) {
   if (q.in.size() < 2 || !q.in[0] || !q.in[1] || !all_inputs(q, DType::kFloat) ||
-      !output_is(q, DType::kFloat))
+      !output_is(q, DType::kFloat) || !fused_activation(q.node))
     return false;
   const int64_t ra = in_rank(q, 0), rb = in_rank(q, 1);
   return ra >= 1 && rb >= 1 && (q.node.op != "Gemm" || (ra == 2 && rb == 2));
