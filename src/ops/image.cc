@@ -59,7 +59,8 @@ void nms_reference(KernelContext& c) {
       chosen.clear();
       for (int64_t i = 0; i < n; ++i)
         if (sp[i] == sp[i] && (!has_min || sp[i] > min_score)) order.push_back(i);
-      std::stable_sort(order.begin(), order.end(), [sp](int64_t l, int64_t r) { return sp[l] > sp[r]; });
+      std::sort(order.begin(), order.end(),
+                [sp](int64_t l, int64_t r) { return sp[l] != sp[r] ? sp[l] > sp[r] : l < r; });
       for (int64_t i : order) {
         if (static_cast<int64_t>(chosen.size()) >= most) break;
         Box box = box_of(bp + i * 4, center);
