@@ -1,4 +1,4 @@
-// fp32 convolutions behind Conv, ConvTranspose and their skiff.* forms.
+// fp32 convolutions behind Conv, ConvTranspose, their skiff.* forms and com.microsoft's FusedConv.
 //
 // The kernels compute channels-last images. A planar (NCHW) operand that the method cannot read or write
 // itself is transposed through the workspace.
@@ -299,9 +299,12 @@ std::unique_ptr<Kernel> make(const NodeQuery& q, const CpuContext& c) {
 }
 
 template <Method M, bool Planar>
-constexpr KernelFactory factory(const char* domain) {
-  return {domain, M == kTranspose ? "ConvTranspose" : "Conv", kName<M, Planar>, match<M, Planar>,
-          make<M, Planar>};
+constexpr KernelFactory factory(const char* domain, const char* op = nullptr) {
+  return {domain,
+          op                ? op
+          : M == kTranspose ? "ConvTranspose"
+                            : "Conv",
+          kName<M, Planar>, match<M, Planar>, make<M, Planar>};
 }
 
 }  // namespace
@@ -323,6 +326,10 @@ std::span<const KernelFactory> conv_factories() {
       factory<kFewChannels, true>(""),
       factory<kPlanar, true>(""),
       factory<kTranspose, true>(""),
+      factory<kIgemm, true>("com.microsoft", "FusedConv"),
+      factory<kDepthwise, true>("com.microsoft", "FusedConv"),
+      factory<kFewChannels, true>("com.microsoft", "FusedConv"),
+      factory<kPlanar, true>("com.microsoft", "FusedConv"),
   };
   return list;
 }

@@ -1,4 +1,4 @@
-// fp32 matrix products behind MatMul, Gemm and skiff.MatMul.
+// fp32 matrix products behind MatMul, Gemm, skiff.MatMul and com.microsoft's FusedMatMul and FusedGemm.
 //
 // A constant B is packed once. A B known at run time is packed into the workspace, or read where it lies when
 // the result has few rows. Batches that share one B become more rows. A result of one column is computed as
@@ -22,7 +22,7 @@ struct Attributes {
 Attributes attributes_of(const Node& n) {
   if (n.domain == "skiff")
     return {n.attr_i("trans_a", 0) != 0, n.attr_i("trans_b", 0) != 0, n.attr_f("scale", 1), 1};
-  if (n.op == "Gemm")
+  if (n.op != "MatMul")
     return {n.attr_i("transA", 0) != 0, n.attr_i("transB", 0) != 0, n.attr_f("alpha", 1),
             n.attr_f("beta", 1)};
   return {};
@@ -392,8 +392,10 @@ bool fits(const NodeQuery& q) {
   if (q.in.size() < 2 || !q.in[0] || !q.in[1] || !all_inputs(q, DType::kFloat) ||
       !output_is(q, DType::kFloat) || !fused_activation(q.node))
     return false;
+  if (q.node.attr_i("transBatchA", 0) || q.node.attr_i("transBatchB", 0)) return false;
   const int64_t ra = in_rank(q, 0), rb = in_rank(q, 1);
-  return ra >= 1 && rb >= 1 && (q.node.op != "Gemm" || (ra == 2 && rb == 2));
+  const bool matrices = q.node.op == "Gemm" || q.node.op == "FusedGemm";
+  return ra >= 1 && rb >= 1 && (!matrices || (ra == 2 && rb == 2));
 }
 
 // Columns of B; 1 when unknown or when B is a vector.
@@ -439,6 +441,12 @@ std::span<const KernelFactory> matmul_factories() {
       {"", "MatMul", kRuntimeName, match_runtime, make_runtime},
       {"", "Gemm", kPackedName, match_packed, make_packed},
       {"", "Gemm", kRuntimeName, match_runtime, make_runtime},
+      {"com.microsoft", "FusedMatMul", kPackedName, match_packed, make_packed},
+      {"com.microsoft", "FusedMatMul", kRuntimeName, match_runtime, make_runtime},
+      {"com.microsoft", "TransposeMatMul", kPackedName, match_packed, make_packed},
+      {"com.microsoft", "TransposeMatMul", kRuntimeName, match_runtime, make_runtime},
+      {"com.microsoft", "FusedGemm", kPackedName, match_packed, make_packed},
+      {"com.microsoft", "FusedGemm", kRuntimeName, match_runtime, make_runtime},
   };
   return list;
 }

@@ -93,6 +93,20 @@ TEST_CASE("glue: convolutions on two threads") {
   for (const cases::OpCase& c : large_cases()) check_case(c, seen);
 }
 
+TEST_CASE("glue: com.microsoft.FusedConv") {
+  std::set<std::string> seen;
+  for (const char* act : {"", "Relu", "LeakyRelu", "Tanh", "Clip", "Sigmoid", "HardSigmoid"}) {
+    cases::OpCase c =
+        cases::make(cat("fused_conv_", act), "FusedConv", 1,
+                    {cases::f32({2, 6, 9, 8}, 1), cases::f32({10, 6, 3, 3}, 2), cases::f32({10}, 3),
+                     cases::f32({2, 10, 7, 6}, 4)},
+                    {{"activation", std::string(act)}, {"activation_params", cases::Floats{0.1f, 0.5f}}}, 1);
+    c.constant[3] = false;
+    check_case(cases::in_domain("com.microsoft", c), seen);
+  }
+  CHECK(seen.count("conv_igemm_nchw_f32") == 1);
+}
+
 TEST_CASE("glue: the expected convolution kernel comes first") {
   using cases::f32;
   auto d = make_cpu_device({.threads = 1, .isa = ""});

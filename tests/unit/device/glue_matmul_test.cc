@@ -107,6 +107,17 @@ std::vector<OpCase> products() {
                 ++turn;
               }
           }
+  for (int64_t t : {0, 1}) {
+    const Attribute ta{"transA", t}, tb{"transB", 1 - t};
+    for (const char* op : {"FusedMatMul", "TransposeMatMul"})
+      add(r, cat("ms_", op, t), "com.microsoft", op,
+          {f32(t ? Dims{2, 9, 5} : Dims{2, 5, 9}, 1), f32(t ? Dims{9, 14} : Dims{14, 9}, 2)},
+          {ta, tb, {"alpha", 0.25f}});
+    for (const char* act : {"", "Relu", "LeakyRelu", "Tanh", "Sigmoid", "HardSigmoid"})
+      add(r, cat("ms_FusedGemm", t, act), "com.microsoft", "FusedGemm",
+          {f32(t ? Dims{9, 5} : Dims{5, 9}, 1), f32(t ? Dims{9, 14} : Dims{14, 9}, 2), f32({14}, 3)},
+          {ta, tb, {"alpha", 0.25f}, {"beta", 0.5f}, {"activation", std::string(act)}});
+  }
   // A residual alone, and one that is repeated.
   add(r, "skiff_matmul_residual", "skiff", "MatMul",
       {f32({2, 5, 8}, 1), f32({8, 12}, 2), {}, f32({2, 5, 12}, 3)});
