@@ -221,7 +221,8 @@ Node standard_node(const Node& n) {
   Node s = n;
   s.domain.clear();
   s.opset = kNewestOpset;
-  s.def = find_op("", n.op);
+  if (s.op == "NhwcMaxPool") s.op = "MaxPool";
+  s.def = find_op("", s.op);
   check(s.def != nullptr, Code::kInternal, "no standard operator ", n.op);
   return s;
 }
@@ -292,6 +293,17 @@ OpDef form(const char* name, size_t inputs) {
 }
 
 }  // namespace
+
+// com.microsoft's form of 8-bit integers; it has no layout attribute, for it has one layout only.
+SKIFF_OP_DEF(com_microsoft, NhwcMaxPool) {
+  OpDef d = form("NhwcMaxPool", 1);
+  d.domain = "com.microsoft";
+  d.inputs[0].types = d.outputs[0].types = kInt8Types;
+  d.attributes.clear();
+  d.cost = nullptr;
+  d.flags = 0;
+  return d;
+}
 
 SKIFF_OP_DEF(skiff, MaxPool) { return form("MaxPool", 1); }
 SKIFF_OP_DEF(skiff, AveragePool) { return form("AveragePool", 1); }

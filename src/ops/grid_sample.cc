@@ -247,4 +247,12 @@ SKIFF_OP_DEF(ai_onnx, AffineGrid) {
           .value_inputs = 1u << 1};
 }
 
+// The same operator before the standard took it over.
+SKIFF_OP_DEF(com_microsoft, GridSample) {
+  OpDef d = skiff_op_ai_onnx_GridSample();
+  d.domain = "com.microsoft";
+  d.versions = {1};
+  return d;
+}
+
 }  // namespace skiff

@@ -160,3 +160,13 @@ TEST_CASE("RotaryEmbedding of both domains") {
   expect_near(run1(ms(make("", "RotaryEmbedding", 1, {x, values<int>(DType::kInt64, {1}, {4}), cos, sin}))),
               a, 1e-6);
 }
+
+TEST_CASE("pooling and sampling under com.microsoft's names") {
+  Tensor x = u8({1, 3, 6, 7}, 40);
+  std::vector<Attribute> a{{"kernel_shape", Ints{3, 3}}, {"strides", Ints{2, 2}}, {"pads", Ints{1, 1, 1, 1}}};
+  Tensor last = run1(ms(make("", "NhwcMaxPool", 1, {transposed(x, {0, 2, 3, 1})}, a)));
+  CHECK(identical(last, transposed(run1(make("", "MaxPool", 12, {x}, a)), {0, 2, 3, 1})));
+  Tensor image = f32({1, 2, 4, 4}, 41), grid = f32({1, 3, 3, 2}, 42);
+  CHECK(identical(run1(ms(make("", "GridSample", 1, {image, grid}, {{"mode", std::string("bilinear")}}))),
+                  run1(make("", "GridSample", 20, {image, grid}))));
+}
