@@ -5,36 +5,80 @@
 namespace skiff::cpu::SKIFF_ISA {
 namespace {
 
-struct ImageRows {
+class ImageRows {
   const ConvShape* s;
   const float* in;
   int64_t pixel;
+
+ public:
+  ImageRows(const ConvShape* shape, const float* data, int64_t stride) : s(shape), in(data), pixel(stride) {}
 
   // Output pixels m ... of the whole batch; taps in the order depth, height, width.
   void rows(int64_t m, int count, int64_t tap0, int taps, int64_t k0, const float** out) const {
     const float* image[kMaxRows];
     int64_t at[kMaxRows][3];  // input position of the first tap
-    for (int i = 0; i < count; i++) {
-      int64_t q = m + i;
-      for (int axis = 2; axis >= 0; axis--) {
-        at[i][axis] = q % s->out[axis] * s->stride[axis] - s->pad_begin[axis];
-        q /= s->out[axis];
-      }
-      image[i] = in + q * (s->in[0] * s->in[1] * s->in[2]) * pixel + k0;
+    if (locate(m, count, image, at)) {
+      const float* first[kMaxRows];
+      for (int i = 0; i < count; i++)
+        first[i] = image[i] + ((at[i][0] * s->in[1] + at[i][1]) * s->in[2] + at[i][2]) * pixel + k0;
+      each_tap(
+          tap0, taps, [&](int64_t dz, int64_t dy, int64_t dx) __attribute__((always_inline)) {
+            const int64_t offset = ((dz * s->in[1] + dy) * s->in[2] + dx) * pixel;
+            for (int i = 0; i < count; i++) out[i] = first[i] + offset;
+            out += kMaxRows;
+          });
+      return;
     }
+    each_tap(
+        tap0, taps, [&](int64_t dz, int64_t dy, int64_t dx) __attribute__((always_inline)) {
+          bool any_inside = false;
+          for (int i = 0; i < count; i++) {
+            const int64_t iz = at[i][0] + dz, iy = at[i][1] + dy, ix = at[i][2] + dx;
+            const bool inside = (uint64_t)iz < (uint64_t)s->in[0] && (uint64_t)iy < (uint64_t)s->in[1] &&
+                                (uint64_t)ix < (uint64_t)s->in[2];
+            out[i] = inside ? image[i] + ((iz * s->in[1] + iy) * s->in[2] + ix) * pixel + k0 : kZeros;
+            any_inside |= inside;
+          }
+          if (!any_inside) out[0] = nullptr;
+          out += kMaxRows;
+        });
+  }
+
+ private:
+  // Image and input position of the first tap of each row; whether every tap of every row lies inside.
+  __attribute__((always_inline)) bool locate(int64_t m, int count, const float** image, int64_t (*at)[3]) const {
+    const int64_t w = s->out[2], h = s->out[1], d = s->out[0],
+                  image_size = s->in[0] * s->in[1] * s->in[2] * pixel;
+    int64_t x = m % w, q = m / w, y = q % h;
+    q /= h;
+    int64_t z = d == 1 ? 0 : q % d, n = d == 1 ? q : q / d;
+    int64_t reach[3];  // the last input position a first tap may have
+    for (int axis = 0; axis < 3; axis++)
+      reach[axis] = s->in[axis] - (s->kernel[axis] - 1) * s->dilation[axis];
+    bool all_inside = true;
+    for (int i = 0; i < count; i++) {
+      image[i] = in + n * image_size;
+      at[i][0] = z * s->stride[0] - s->pad_begin[0];
+      at[i][1] = y * s->stride[1] - s->pad_begin[1];
+      at[i][2] = x * s->stride[2] - s->pad_begin[2];
+      for (int axis = 0; axis < 3; axis++) all_inside &= at[i][axis] >= 0 && at[i][axis] < reach[axis];
+      if (++x == w) {
+        x = 0;
+        if (++y == h) {
+          y = 0;
+          if (++z == d) z = 0, n++;
+        }
+      }
+    }
+    return all_inside;
+  }
+
+  template <class F>
+  __attribute__((always_inline)) void each_tap(int64_t tap0, int taps, F&& f) const {
     int64_t x = tap0 % s->kernel[2], y = tap0 / s->kernel[2] % s->kernel[1],
             z = tap0 / s->kernel[2] / s->kernel[1];
-    for (int t = 0; t < taps; t++, out += kMaxRows) {
-      const int64_t dz = z * s->dilation[0], dy = y * s->dilation[1], dx = x * s->dilation[2];
-      bool any_inside = false;
-      for (int i = 0; i < count; i++) {
-        const int64_t iz = at[i][0] + dz, iy = at[i][1] + dy, ix = at[i][2] + dx;
-        const bool inside = (uint64_t)iz < (uint64_t)s->in[0] && (uint64_t)iy < (uint64_t)s->in[1] &&
-                            (uint64_t)ix < (uint64_t)s->in[2];
-        out[i] = inside ? image[i] + ((iz * s->in[1] + iy) * s->in[2] + ix) * pixel : kZeros;
-        any_inside |= inside;
-      }
-      if (!any_inside) out[0] = nullptr;
+    for (int t = 0; t < taps; t++) {
+      f(z * s->dilation[0], y * s->dilation[1], x * s->dilation[2]);
       if (++x == s->kernel[2]) {
         x = 0;
         if (++y == s->kernel[1]) y = 0, z++;
