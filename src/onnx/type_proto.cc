@@ -20,7 +20,8 @@ SymShape to_shape(const Box<TensorShapeProto>& s) {
     if (d.dim_value.has())
       dims.push_back(*d.dim_value >= 0 ? Dim(*d.dim_value) : Dim());
     else
-      dims.push_back(d.dim_param->empty() ? Dim() : Dim::symbol(*d.dim_param));
+      // "?" is how some exporters write "unknown"; taken as a name it would make all such extents equal.
+      dims.push_back(d.dim_param->empty() || *d.dim_param == "?" ? Dim() : Dim::symbol(*d.dim_param));
   }
   return SymShape(std::move(dims));
 }

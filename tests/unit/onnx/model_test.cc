@@ -250,6 +250,17 @@ TEST_CASE("initializers among the inputs: constants in IR 3, defaults since") {
   }
 }
 
+TEST_CASE("an extent named ? is unknown, not a name: two of them need not be equal") {
+  GraphProto g = graph({"x"}, {"y"}, {node("Abs", {"x"}, {"y"})});
+  auto& shape = g.input[0].type->tensor_type->shape.emplace();
+  for (const char* n : {"?", "N", "?"}) shape.dim.emplace_back().dim_param = n;
+  Model m = import_model(model(std::move(g)), nullptr);
+  const SymShape& s = m.graph.value(m.graph.inputs()[0]).type.shape;
+  CHECK_FALSE(s[0].is_known());
+  CHECK(s[1] == Dim::symbol("N"));
+  CHECK_FALSE(s[2].is_known());
+}
+
 TEST_CASE("nodes may stand in any order, cycles are refused") {
   Model m = import_model(model(graph({"x"}, {"y"}, {node("Neg", {"h"}, {"y"}), node("Abs", {"x"}, {"h"})})),
                          nullptr);
