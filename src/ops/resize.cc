@@ -5,29 +5,15 @@
 #include <optional>
 
 #include "ops/real_view.h"
+#include "ops/resize.h"
 
 namespace skiff {
-namespace {
 
-// What the inputs say, by input position (it moved between versions).
-struct ResizeInputs {
-  size_t roi = 0, scales = 0, sizes = 0;  // 0: the version has no such input
-};
-
-ResizeInputs inputs_of(const Node& n) {
+ResizeInputs resize_inputs(const Node& n) {
   if (n.op == "Upsample") return {0, n.opset >= 9 ? 1u : 0u, 0};
   if (n.opset < 11) return {0, 1, 0};
   return {1, 2, 3};
 }
-
-// One axis to resize.
-struct ResizeAxis {
-  size_t axis = 0;
-  int64_t in = 0, out = 0;
-  double scale = 1;
-  double width = 0;           // the output extent before rounding
-  double start = 0, end = 1;  // region of interest
-};
 
 std::vector<size_t> resized_axes(const Node& n, size_t rank) {
   if (n.op == "Resize" && n.opset >= 18 && n.has_attr("axes")) return rule::axes(n.attr_ints("axes"), rank);
@@ -36,8 +22,7 @@ std::vector<size_t> resized_axes(const Node& n, size_t rank) {
   return all;
 }
 
-// The scales of Upsample before version 9, which are attributes.
-std::vector<float> attribute_scales(const Node& n, size_t rank) {
+std::vector<float> resize_attribute_scales(const Node& n, size_t rank) {
   if (n.opset >= 7 || n.has_attr("scales")) return n.attr_floats("scales");
   std::vector<float> s(rank, 1.0f);
   check(rank == 4, Code::kInvalidModel, "Upsample with height_scale and width_scale takes [N, C, H, W]");
@@ -45,6 +30,8 @@ std::vector<float> attribute_scales(const Node& n, size_t rank) {
   s[3] = n.attr_f("width_scale", 1);
   return s;
 }
+
+namespace {
 
 void check_scale(float s) {
   check(s > 0 && s < 1e9f, Code::kInvalidModel, "a scale is ", s, ", it must be positive");
@@ -67,9 +54,10 @@ Policy policy_of(const Node& n) {
   return Policy::kNotSmaller;
 }
 
-// Extents and scales of the resized axes. Exactly one of scales and sizes is not empty.
-std::vector<ResizeAxis> plan_axes(const Node& n, const Dims& x, const std::vector<float>& scales,
-                                  const std::vector<int64_t>& sizes) {
+}  // namespace
+
+std::vector<ResizeAxis> resize_axes(const Node& n, const Dims& x, const std::vector<float>& scales,
+                                    const std::vector<int64_t>& sizes) {
   std::vector<size_t> axes = resized_axes(n, x.size());
   check(scales.empty() != sizes.empty() || axes.empty(), Code::kInvalidModel,
         "exactly one of scales and sizes must be given");
@@ -108,6 +96,8 @@ std::vector<ResizeAxis> plan_axes(const Node& n, const Dims& x, const std::vecto
   return r;
 }
 
+namespace {
+
 // ---------------------------------------------------------------- type and shape rule
 
 // in * scale rounded down, for a symbolic extent: whole factors and whole divisors can be followed.
@@ -130,11 +120,12 @@ void infer_resize(InferContext& c) {
   const Node& n = c.node();
   if (!c.has_rank(0)) return c.set(0, c.dtype(0));
   const SymShape& x = c.shape(0);
-  ResizeInputs in = inputs_of(n);
+  ResizeInputs in = resize_inputs(n);
   std::vector<size_t> axes = resized_axes(n, x.rank());
   SymShape y = x;
   for (size_t a : axes) y[a] = Dim();
-  std::vector<float> scales = in.scales ? constant_floats(c, in.scales) : attribute_scales(n, x.rank());
+  std::vector<float> scales =
+      in.scales ? constant_floats(c, in.scales) : resize_attribute_scales(n, x.rank());
   auto sizes = in.sizes ? c.data(in.sizes) : std::nullopt;
   if (sizes && sizes->empty()) sizes.reset();
   Policy policy = policy_of(n);
@@ -145,7 +136,7 @@ void infer_resize(InferContext& c) {
     if (sizes->size() != axes.size()) wrong(sizes->size());
     bool known = policy == Policy::kStretch;
     if (!known && x.is_static() && c.ints(in.sizes)) {
-      std::vector<ResizeAxis> plan = plan_axes(n, x.to_dims(), {}, *c.ints(in.sizes));
+      std::vector<ResizeAxis> plan = resize_axes(n, x.to_dims(), {}, *c.ints(in.sizes));
       for (const ResizeAxis& a : plan) y[a.axis] = a.out;
     }
     for (size_t i = 0; i < axes.size() && known; ++i) y[axes[i]] = (*sizes)[i];
@@ -212,14 +203,7 @@ double source(Coordinate mode, const ResizeAxis& a, int64_t o) {
   }
 }
 
-// For each output of an axis: `taps` source indices (clamped) and weights. outside: takes the extrapolation
-// value.
-struct Table {
-  size_t taps = 1;
-  std::vector<int64_t> index;
-  std::vector<double> weight;
-  std::vector<uint8_t> outside;  // empty when nothing is
-};
+using Table = ResizeTable;
 
 Table nearest_table(const Node& n, Coordinate mode, const ResizeAxis& a) {
   std::string how = n.attr_s("nearest_mode", "round_prefer_floor");
@@ -282,6 +266,19 @@ Table weight_table(const Node& n, Coordinate mode, const ResizeAxis& a, bool is_
   }
   return t;
 }
+
+}  // namespace
+
+ResizeTable resize_table(const Node& n, const ResizeAxis& a) {
+  std::string how = n.attr_s("mode", "nearest");
+  bool is_linear = how == "linear" || how == "bilinear";
+  check(is_linear || how == "nearest" || how == "cubic", Code::kInvalidModel, "mode '", how,
+        "' is not known");
+  Coordinate mode = coordinate_of(n);
+  return how == "nearest" ? nearest_table(n, mode, a) : weight_table(n, mode, a, how == "cubic");
+}
+
+namespace {
 
 // ---------------------------------------------------------------- reference
 
@@ -348,15 +345,15 @@ std::vector<double> resize_axis(const std::vector<double>& x, const Table& t, in
 void resize_reference(KernelContext& c) {
   const Node& n = c.node();
   const Tensor& x = c.in(0);
-  ResizeInputs in = inputs_of(n);
+  ResizeInputs in = resize_inputs(n);
   std::vector<float> scales;
   std::vector<int64_t> sizes;
   if (in.sizes && c.has(in.sizes)) sizes = to_ints(c.in(in.sizes));
   if (!in.scales)
-    scales = attribute_scales(n, x.dims().size());
+    scales = resize_attribute_scales(n, x.dims().size());
   else if (c.has(in.scales) && sizes.empty())
     scales = to_floats(c.in(in.scales));
-  std::vector<ResizeAxis> axes = plan_axes(n, x.dims(), scales, sizes);
+  std::vector<ResizeAxis> axes = resize_axes(n, x.dims(), scales, sizes);
   Coordinate mode = coordinate_of(n);
   if (mode == Coordinate::kCrop) {
     check(c.has(in.roi) && c.in(in.roi).size() == static_cast<int64_t>(2 * axes.size()), Code::kInvalidModel,
@@ -370,16 +367,11 @@ void resize_reference(KernelContext& c) {
   for (const ResizeAxis& a : axes) d[a.axis] = a.out;
   Tensor& y = c.out(0, x.dtype(), d);
   if (y.size() == 0) return;
-  std::erase_if(
-      axes, [](const ResizeAxis& a) { return a.out == a.in && a.scale == 1 && a.start == 0 && a.end == 1; });
+  std::erase_if(axes, [](const ResizeAxis& a) { return a.unchanged(); });
   std::string how = n.attr_s("mode", "nearest");
   double fill = n.attr_f("extrapolation_value", 0);
-  bool is_linear = how == "linear" || how == "bilinear";
-  check(is_linear || how == "nearest" || how == "cubic", Code::kInvalidModel, "mode '", how,
-        "' is not known");
   std::vector<Table> tables;
-  for (const ResizeAxis& a : axes)
-    tables.push_back(how == "nearest" ? nearest_table(n, mode, a) : weight_table(n, mode, a, how == "cubic"));
+  for (const ResizeAxis& a : axes) tables.push_back(resize_table(n, a));
   if (how == "nearest") return resize_nearest(x, y, axes, tables, fill);
   std::vector<double> v = ref::to_doubles(x);
   Dims at = x.dims();
