@@ -126,19 +126,22 @@ void layer_norm(const LayerNormParams& p, int64_t begin, int64_t end) {
       });
       x = v;
     }
+    // Counted from the row's first element: a common offset then costs no accuracy.
+    const float pivot = p.rms || n == 0 ? 0 : x[0];
+    const vf vp = splat(pivot);
     float mean = 0;
-    if (!p.rms) mean = sum_row(n, [&](int64_t i, int m) { return load_m(x + i, m); }) / count;
+    if (!p.rms) mean = sum_row(n, [&](int64_t i, int m) { return load_m(x + i, m) - vp; }) / count;
     const vf vm = splat(mean);
     const float square = sum_row(n, [&](int64_t i, int m) {
-      const vf d = load_m(x + i, m) - vm;
+      const vf d = (load_m(x + i, m) - vp) - vm;
       return d * d;
     });
     const float inv = 1.0f / sqrtf(square / count + p.epsilon);
-    if (p.mean) p.mean[row] = mean;
+    if (p.mean) p.mean[row] = pivot + mean;
     if (p.inv_std) p.inv_std[row] = inv;
     const vf vi_ = splat(inv);
     each(n, [&](int64_t i, int m) {
-      vf d = (load_m(x + i, m) - vm) * vi_;
+      vf d = ((load_m(x + i, m) - vp) - vm) * vi_;
       if (p.scale) d *= load_m(p.scale + i, m);
       if (p.bias) d += load_m(p.bias + i, m);
       store_m(y + i, d, m);

@@ -93,27 +93,27 @@ SKIFF_INLINE void each_unit(const RnnStep& s, const float* h, int64_t h_stride, 
 
 void lstm(const LstmParams& p, int64_t begin, int64_t end) {
   const RnnStep& s = p.step;
-  each_unit<4, 0, 4>(s, s.h_in, s.h_in_stride, begin, end,
-                     [&](int64_t row, int64_t unit, int m, const vf* a) {
-                       const float* xw = s.xw + row * s.xw_stride + unit;
-                       const int64_t at = row * s.hidden + unit;
-                       const vf c = load_n(p.c_in + at, m);
-                       vf i = a[0] + load_n(xw, m), o = a[1] + load_n(xw + s.hidden, m);
-                       vf f = a[2] + load_n(xw + 2 * s.hidden, m), g = a[3] + load_n(xw + 3 * s.hidden, m);
-                       const float* peep = p.peephole ? p.peephole + unit : nullptr;
-                       if (peep) {
-                         i = fma(load_n(peep, m), c, i);
-                         f = fma(load_n(peep + 2 * s.hidden, m), c, f);
-                       }
-                       i = activate(p.f, clipped(i, s.clip));
-                       f = p.input_forget ? 1.0f - i : activate(p.f, clipped(f, s.clip));
-                       g = activate(p.g, clipped(g, s.clip));
-                       const vf next = fma(f, c, i * g);
-                       if (peep) o = fma(load_n(peep + s.hidden, m), next, o);
-                       o = activate(p.f, clipped(o, s.clip));
-                       store_n(p.c_out + at, next, m);
-                       store_n(s.h_out + row * s.h_out_stride + unit, o * activate(p.h, next), m);
-                     });
+  each_unit<4, 0, 4>(
+      s, s.h_in, s.h_in_stride, begin, end, [&](int64_t row, int64_t unit, int m, const vf* a) {
+        const float* xw = s.xw + row * s.xw_stride + unit;
+        const int64_t at = row * s.hidden + unit;
+        const vf c = load_n(p.c_in + at, m);
+        vf i = a[0] + load_n(xw, m), o = a[1] + load_n(xw + s.hidden, m);
+        vf f = a[2] + load_n(xw + 2 * s.hidden, m), g = a[3] + load_n(xw + 3 * s.hidden, m);
+        const float* peep = p.peephole ? p.peephole + unit : nullptr;
+        if (peep) {
+          i = fma(load_n(peep, m), c, i);
+          f = fma(load_n(peep + 2 * s.hidden, m), c, f);
+        }
+        i = activate(p.f, clipped(i, s.clip));
+        f = p.input_forget ? 1.0f - i : activate(p.f, clipped(f, s.clip));
+        g = activate(p.g, clipped(g, s.clip));
+        const vf next = fma(f, c, i * g);
+        if (peep) o = fma(load_n(peep + s.hidden, m), next, o);
+        o = activate(p.f, clipped(o, s.clip));
+        store_n(p.c_out + at, next, m);
+        store_n(s.h_out + row * s.h_out_stride + unit, o * activate(p.h, clipped(next, s.clip)), m);
+      });
 }
 
 SKIFF_INLINE vf blend_state(vf z, vf candidate, vf h) { return fma(z, h - candidate, candidate); }
