@@ -95,7 +95,7 @@ TEST_CASE("LSTM step: batches, tails, peepholes, clip, coupled gates, all activa
             const double next = fg * c + i * call(g, d.clipped(a[3]));
             if (peep) a[1] += d.peep[hidden + j] * next;
             want_c.push_back(next);
-            want_h.push_back(call(f, d.clipped(a[1])) * call(h, next));
+            want_h.push_back(call(f, d.clipped(a[1])) * call(h, d.clipped(next)));
           }
         for_each_isa([&](const KernelTables& k) {
           std::vector<float> packed, out = d.output(), c = d.c;  // c in place
