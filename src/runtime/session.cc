@@ -6,6 +6,7 @@
 #include "base/knobs.h"
 #include "base/mapped_file.h"
 #include "onnx/import.h"
+#include "onnx/tensor_proto.h"
 #include "ops/infer.h"
 #include "passes/pipeline.h"
 #include "runtime/devices.h"
@@ -28,6 +29,21 @@ void each_node(const Graph& g, F&& f) {
       if (const auto* s = std::get_if<std::shared_ptr<Graph>>(&a.value))
         if (*s) each_node(**s, f);
   }
+}
+
+// Operators take dense tensors: sparse initializers are unfolded once, when the model is loaded.
+void densify_constants(Graph& g) {
+  for (size_t i = 0; i < g.value_slots(); ++i) {
+    Value& v = g.mutable_value(static_cast<ValueId>(i));
+    if (v.dead || !v.sparse) continue;
+    v.constant = onnx::densify(*v.sparse);
+    v.sparse = nullptr;
+    v.type = Type::tensor(v.constant.dtype(), SymShape(v.constant.dims()));
+  }
+  for (NodeId id : g.order())
+    for (Attribute& a : g.mutable_node(id).attributes)
+      if (auto* s = std::get_if<std::shared_ptr<Graph>>(&a.value))
+        if (*s) densify_constants(**s);
 }
 
 // "all" stands for every pass a model can run without: function calls must be expanded.
@@ -129,6 +145,7 @@ void Session::record_ports() {
 
 void Session::prepare() {
   Graph& g = model_.graph;
+  densify_constants(g);
   resolve_ops(g, model_.functions);
   record_ports();
   std::map<std::string, int> counts;

@@ -262,6 +262,21 @@ TEST_CASE("a caller's buffer of the wrong shape is refused, the right one is fil
   CHECK_THROWS_AS(s->run(in, out, fixed), Error);
 }
 
+TEST_CASE("a sparse initializer is a weight like any other") {
+  Builder b;
+  ValueId x = b.input("x", SymShape(Dims{2, 3}));
+  ValueId w = b.m.graph.add_value("w");
+  Datum::Sparse sparse;
+  sparse.dims = {3, 2};
+  sparse.values = Tensor::from(std::vector<float>{2.0F, 5.0F}, {2});
+  sparse.indices = Tensor::from(std::vector<int64_t>{1, 4});  // [0, 1] and [2, 0]
+  b.m.graph.mutable_value(w).sparse = std::make_shared<const Datum::Sparse>(sparse);
+  b.m.graph.mark_output(b.op("MatMul", {x, w}));
+  auto s = Session::from_model(std::move(b.m), {});
+  std::vector<Datum> in = {Tensor::from(std::vector<float>{1, 2, 3, 4, 5, 6}, {2, 3})};
+  expect_close(s->run(in), {Tensor::from(std::vector<float>{15, 2, 30, 8}, {2, 2})});
+}
+
 TEST_CASE("placement: unknown devices and nodes are errors; the profile names kernels") {
   SessionOptions o;
   o.place = "op:Conv=fpga";
