@@ -83,11 +83,15 @@ int run_bench(const BenchOptions& o) {
   print(cat("load       ", time("load_ns"), ", first run ", time("first_run_ns"), "\n"));
   print(cat("run        median ", time("median_ns"), ", p10 ", time("p10_ns"), ", p90 ", time("p90_ns"),
             ", min ", time("min_ns"), "\n"));
-  print(cat("speed      ", fixed(gflops, 1), " GFLOP/s, ", percent(gflops, peaks.gflops),
-            " of the measured peak (", fixed(peaks.gflops, 0), " GFLOP/s; memory ", fixed(peaks.gbps, 1),
-            " GB/s)\n"));
-  print(cat("predicted  ", human_time(predicted), " by the roofline of every node; measured ",
-            predicted > 0 ? fixed(median / predicted, 2) + " times that" : "", "\n"));
+  if (peaks.gflops > 0) {
+    print(cat("speed      ", fixed(gflops, 1), " GFLOP/s, ", percent(gflops, peaks.gflops),
+              " of the measured peak (", fixed(peaks.gflops, 0), " GFLOP/s; memory ", fixed(peaks.gbps, 1),
+              " GB/s)\n"));
+    print(cat("predicted  ", human_time(predicted), " by the roofline of every node; measured ",
+              fixed(median / std::max(predicted, 1.0), 2), " times that\n"));
+  } else {
+    print(cat("speed      ", fixed(gflops, 1), " GFLOP/s; this device's peaks are not measured\n"));
+  }
   print(cat("memory     peak ", human_bytes(peak_rss), " resident, ", human_bytes(load_rss),
             " after load, weights ", human_bytes(number_or(info, "weight_bytes", 0)), "\n"));
   return 0;

@@ -87,6 +87,7 @@ int run_profile(const ProfileOptions& o) {
     Row r;
     r.op = text_or(n, "op", "");
     r.name = text_or(n, "name", "");
+    if (r.name.empty()) r.name = "#" + std::to_string(nodes.size());
     r.kernel = text_or(n, "kernel", "");
     if (auto it = n.find("alternatives"); it != n.end() && it->is_array())
       for (const Json& a : *it)
