@@ -220,6 +220,22 @@ std::unique_ptr<BoundKernel> plan_variadic(const PlanArgs& p) {
   return bind_program(p, std::move(r));
 }
 
+// The com.microsoft forms of GELU, with a bias along the last axis if there is one.
+std::unique_ptr<BoundKernel> plan_gelu(const PlanArgs& p) {
+  const std::string& op = p.node.op;
+  UnaryStep s{UnaryOp::kGelu, 0, 0};
+  if (op == "FastGelu") s.f = UnaryOp::kGeluTanh;
+  if (op == "QuickGelu") s = {UnaryOp::kQuickGelu, p.node.attr_f("alpha", 1.702F), 0};
+  if (!p.has(1)) return bind_unary(p.c, element_count(p.y()), s);
+  if (p.x().empty() || p.x(1) != Dims{p.x().back()}) return nullptr;
+  Program r;
+  r.inputs = {0, 1};
+  r.steps.push_back({true, static_cast<uint8_t>(BinaryOp::kAdd), 0, kChainInput, kChainInput + 1, 0, 0});
+  r.steps.push_back({false, static_cast<uint8_t>(s.f), 0, kChainReg, 0, s.alpha, s.beta});
+  r.ns = unary_ns(s.f) + 0.1;
+  return bind_program(p, std::move(r));
+}
+
 constexpr int64_t kNoOperand = -1000;
 
 // The scalar an input always is.
@@ -347,6 +363,8 @@ std::span<const KernelFactory> elementwise_factories() {
     r.push_back(glue<"clip_f32", plan_clip, 1>("", "Clip", match_unary));
     for (const char* op : {"Add", "Div", "Mul", "Pow", "PRelu", "Sub"}) r.push_back(binary(op));
     for (const char* op : {"Max", "Mean", "Min", "Sum"}) r.push_back(variadic(op));
+    for (const char* op : {"BiasGelu", "FastGelu", "Gelu", "QuickGelu"})
+      r.push_back(glue<"gelu_f32", plan_gelu, 1>("com.microsoft", op, match_unary));
     r.push_back(glue<"chain_f32", plan_chain, 0xff>("skiff", "Elementwise", match_chain));
     return r;
   }();

@@ -55,6 +55,10 @@ std::unique_ptr<BoundKernel> plan_softmax(const PlanArgs& p) {
   });
 }
 
+float* maybe_out(const RunArgs& a, size_t i) {
+  return i < a.out.size() && a.out[i] ? out_floats(a, i) : nullptr;
+}
+
 // ---------------------------------------------------------------- LayerNormalization, RMSNormalization
 
 std::unique_ptr<BoundKernel> plan_layer_norm(const PlanArgs& p) {
@@ -64,20 +68,50 @@ std::unique_ptr<BoundKernel> plan_layer_norm(const PlanArgs& p) {
   params.rows = span_of(x, 0, axis);
   params.n = span_of(x, axis, x.size());
   params.epsilon = p.node.attr_f("epsilon", 1e-5F);
-  params.rms = p.node.op == "RMSNormalization";
+  const bool simplified = p.node.op == "SimplifiedLayerNormalization";
+  params.rms = simplified || p.node.op == "RMSNormalization";
   for (size_t i : {1, 2})
     if (p.has(i) && (element_count(p.x(i)) != params.n || p.x(i).size() > x.size() - axis)) return nullptr;
   if (element_count(x) == 0) return nullptr;
   Work w = divide(p.c, params.rows, 1e-9 * elements(x));
   const CpuContext& c = p.c;
-  return bound([&c, params, w](const RunArgs& a) {
+  return bound([&c, params, w, simplified](const RunArgs& a) {
     LayerNormParams r = params;
     r.x = in_floats(a, 0);
     r.scale = maybe_floats(a, 1);
     r.bias = maybe_floats(a, 2);
     r.y = out_floats(a);
-    if (a.out.size() > 1 && a.out[1]) r.mean = out_floats(a, 1);
-    if (a.out.size() > 2 && a.out[2]) r.inv_std = out_floats(a, 2);
+    (simplified ? r.inv_std : r.mean) = maybe_out(a, 1);
+    if (!simplified) r.inv_std = maybe_out(a, 2);
+    each(c, w, [&](int64_t b, int64_t e) { c.k->norm->layer_norm(r, b, e); });
+  });
+}
+
+// com.microsoft: the sum of two tensors and a bias, normalized along the last axis.
+std::unique_ptr<BoundKernel> plan_skip_norm(const PlanArgs& p) {
+  const Dims& x = p.x();
+  if (element_count(x) == 0 || p.x(1) != x) return nullptr;
+  const bool simplified = p.node.op == "SkipSimplifiedLayerNormalization";
+  LayerNormParams params{};
+  params.n = x[x.size() - 1];
+  params.rows = element_count(x) / params.n;
+  params.epsilon = p.node.attr_f("epsilon", 1e-12F);
+  params.rms = simplified;
+  for (size_t i = 2; i < 5; ++i)
+    if (p.has(i) && p.x(i) != Dims{params.n}) return nullptr;
+  Work w = divide(p.c, params.rows, 1.5e-9 * elements(x));
+  const CpuContext& c = p.c;
+  return bound([&c, params, w, simplified](const RunArgs& a) {
+    LayerNormParams r = params;
+    r.x = in_floats(a, 0);
+    r.residual = in_floats(a, 1);
+    r.scale = in_floats(a, 2);
+    r.bias = simplified ? nullptr : maybe_floats(a, 3);
+    r.residual_bias = maybe_floats(a, simplified ? 3 : 4);
+    r.y = out_floats(a);
+    r.mean = maybe_out(a, 1);
+    r.inv_std = maybe_out(a, 2);
+    r.sum = maybe_out(a, 3);
     each(c, w, [&](int64_t b, int64_t e) { c.k->norm->layer_norm(r, b, e); });
   });
 }
@@ -202,6 +236,10 @@ std::optional<double> match_layer_norm(const NodeQuery& q, const CpuContext& c) 
     if (wants(q, i) && q.out[i]->dtype != DType::kFloat) return std::nullopt;
   return match_floats(q, c);
 }
+std::optional<double> match_skip_norm(const NodeQuery& q, const CpuContext& c) {
+  if (q.in.size() < 3 || !q.in[1] || !q.in[2]) return std::nullopt;
+  return match_layer_norm(q, c);
+}
 std::optional<double> match_lp_norm(const NodeQuery& q, const CpuContext& c) {
   if (in_rank(q, 0) < 1) return std::nullopt;
   return match_floats(q, c);
@@ -230,6 +268,11 @@ std::span<const KernelFactory> norm_factories() {
       glue<"softmax_f32", plan_softmax, 1>("", "LogSoftmax", match_floats),
       glue<"layer_norm_f32", plan_layer_norm, 1>("", "LayerNormalization", match_layer_norm),
       glue<"layer_norm_f32", plan_layer_norm, 1>("", "RMSNormalization", match_layer_norm),
+      glue<"layer_norm_f32", plan_layer_norm, 1>("", "SimplifiedLayerNormalization", match_layer_norm),
+      glue<"skip_layer_norm_f32", plan_skip_norm, 3>("com.microsoft", "SkipLayerNormalization",
+                                                     match_skip_norm),
+      glue<"skip_layer_norm_f32", plan_skip_norm, 3>("com.microsoft", "SkipSimplifiedLayerNormalization",
+                                                     match_skip_norm),
       glue<"group_norm_f32", plan_group_norm, 1>("", "InstanceNormalization", match_group_norm),
       glue<"group_norm_f32", plan_group_norm, 1>("", "GroupNormalization", match_group_norm),
       glue<"group_norm_nhwc_f32", plan_group_norm, 1>("skiff", "InstanceNormalization", match_group_norm),

@@ -286,10 +286,12 @@ std::span<const KernelFactory> typed_factories() {
     r.push_back(glue<"where", plan_where, 6>("", "Where", match_where));
     r.push_back(glue<"cast", plan_cast>("", "Cast", match_cast));
     r.push_back(glue<"cast", plan_cast>("", "CastLike", match_cast));
-    r.push_back(glue<"quantize_linear", plan_quantizer>("", "QuantizeLinear", match_quantize));
-    r.push_back(glue<"dequantize_linear", plan_quantizer>("", "DequantizeLinear", match_dequantize));
-    r.push_back(
-        glue<"dequantize_linear_i32", plan_dequantize_i32>("", "DequantizeLinear", match_dequantize_i32));
+    for (const char* domain : {"", "com.microsoft"}) {
+      r.push_back(glue<"quantize_linear", plan_quantizer>(domain, "QuantizeLinear", match_quantize));
+      r.push_back(glue<"dequantize_linear", plan_quantizer>(domain, "DequantizeLinear", match_dequantize));
+      r.push_back(glue<"dequantize_linear_i32", plan_dequantize_i32>(domain, "DequantizeLinear",
+                                                                     match_dequantize_i32));
+    }
     return r;
   }();
   return list;

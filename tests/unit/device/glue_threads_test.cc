@@ -1,0 +1,113 @@
+// Nodes large enough that their work is divided among threads: the result is the reference's, and the same
+// bits whatever the number of threads.
+#include <doctest/doctest.h>
+
+#include "cases/make.h"
+#include "device/cpu/cpu_device.h"
+#include "support/node_runner.h"
+
+using namespace skiff;
+using namespace skiff::cases;
+
+namespace {
+
+OpCase skiff_node(std::string op, std::vector<Datum> in, std::vector<Attribute> attributes,
+                  size_t constants = 99) {
+  return in_domain("skiff", make("large_" + op, op, 1, std::move(in), std::move(attributes), constants));
+}
+
+std::vector<OpCase> large_cases() {
+  const Attribute nhwc{"layout", std::string("NHWC")}, k3{"kernel_shape", Ints{3, 3}},
+      s2{"strides", Ints{2, 2}}, p1{"pads", Ints{1, 1, 1, 1}};
+  const Tensor image = f32({2, 24, 33, 35}, 1), last = f32({2, 33, 35, 24}, 2), rows = f32({300, 129}, 3);
+  std::vector<OpCase> r;
+  r.push_back(make("large_sigmoid", "Sigmoid", 13, {rows}));
+  r.push_back(make("large_add", "Add", 14, {f32({4, 50, 64, 9}, 4), f32({50, 1, 9}, 5)}));
+  r.push_back(make("large_max3", "Max", 13, {rows, f32({129}, 6), f32({300, 1}, 7)}));
+  r.push_back(skiff_node("Elementwise", {last, f32({24}, 8), f32({2, 33, 35, 24}, 9), one(DType::kFloat, 2)},
+                         {{"ops", Strings{"Mul", "Add", "Sigmoid", "Mul", "Pow"}},
+                          {"operands", Ints{0, 1, -1, 2, -2, -1000, -3, -2, -4, 3}},
+                          {"params", Floats(10, 0)}},
+                         3));
+  r.push_back(make("large_cast", "Cast", 13, {rows}, {{"to", int64_t{10}}}));
+  r.push_back(make(
+      "large_equal", "Equal", 13,
+      {random_tensor(DType::kInt64, {200, 300}, 10, 0, 3), random_tensor(DType::kInt64, {300}, 11, 0, 3)}));
+  r.push_back(make("large_quantize", "QuantizeLinear", 13, {rows, f32({129}, 12, 0.01, 0.1), u8({129}, 13)},
+                   {{"axis", int64_t{1}}}, 1));
+  r.push_back(make("large_max_pool", "MaxPool", 12, {image}, {k3, s2, p1}));
+  r.push_back(make("large_average_pool", "AveragePool", 11, {image}, {k3, s2, p1}));
+  r.push_back(skiff_node("MaxPool", {last}, {nhwc, k3, s2, p1}));
+  r.push_back(skiff_node("AveragePool", {last}, {nhwc, k3, p1}));
+  r.push_back(make("large_global", "GlobalAveragePool", 1, {image}));
+  r.push_back(skiff_node("GlobalAveragePool", {last}, {nhwc}));
+  r.push_back(make("large_softmax", "Softmax", 13, {rows}, {{"axis", int64_t{-1}}}));
+  r.push_back(make("large_softmax_columns", "Softmax", 13, {image}, {{"axis", int64_t{1}}}));
+  r.push_back(
+      make("large_layer_norm", "LayerNormalization", 17, {rows, f32({129}, 14), f32({129}, 15)}, {}, 1));
+  r.push_back(
+      make("large_instance_norm", "InstanceNormalization", 6, {image, f32({24}, 16), f32({24}, 17)}, {}, 1));
+  r.push_back(skiff_node("InstanceNormalization", {last, f32({24}, 16), f32({24}, 17)}, {nhwc}, 1));
+  r.push_back(skiff_node("LRN", {last}, {nhwc, {"size", int64_t{5}}}));
+  r.push_back(make("large_lrn", "LRN", 13, {image}, {{"size", int64_t{5}}}));
+  r.push_back(make("large_mean", "ReduceMean", 13, {image}, {{"axes", Ints{0, 2, 3}}}));
+  r.push_back(make("large_sum", "ReduceSum", 11, {image}, {{"axes", Ints{1, 3}}, {"keepdims", int64_t{0}}}));
+  r.push_back(make("large_l2", "ReduceL2", 11, {image}, {{"axes", Ints{0, 2}}}));
+  r.push_back(make("large_arg", "ArgMax", 13, {image}, {{"axis", int64_t{1}}}));
+  r.push_back(make("large_cumsum", "CumSum", 14, {rows, one(DType::kInt64, 0)}, {}, 1));
+  r.push_back(make("large_transpose", "Transpose", 13, {image}, {{"perm", Ints{0, 2, 3, 1}}}));
+  r.push_back(
+      make("large_concat", "Concat", 13, {last, f32({2, 33, 35, 7}, 18), last}, {{"axis", int64_t{3}}}));
+  r.push_back(make("large_concat0", "Concat", 13, {rows, rows, f32({50, 129}, 19)}, {{"axis", int64_t{0}}}));
+  r.push_back(
+      with_outputs(3, make("large_split", "Split", 13, {last, values<int>(DType::kInt64, {3}, {5, 12, 7})},
+                           {{"axis", int64_t{3}}}, 1)));
+  for (size_t constants : {1, 99})  // known when planned, or read by every run
+    r.push_back(
+        make("large_slice", "Slice", 13,
+             {image, values<int>(DType::kInt64, {2}, {30, 2}), values<int>(DType::kInt64, {2}, {-100, 21}),
+              values<int>(DType::kInt64, {2}, {2, 1}), values<int>(DType::kInt64, {2}, {-1, 2})},
+             {}, constants));
+  for (const char* mode : {"constant", "reflect", "edge"})
+    r.push_back(make(cat("large_pad_", mode), "Pad", 13,
+                     {image, values<int>(DType::kInt64, {8}, {0, 0, 3, 2, 0, 0, 1, 4})},
+                     {{"mode", std::string(mode)}}, 1));
+  r.push_back(make("large_expand", "Expand", 13,
+                   {f32({50, 1, 9}, 20), values<int>(DType::kInt64, {4}, {4, 1, 64, 9})}, {}, 1));
+  r.push_back(
+      make("large_tile", "Tile", 13, {f32({30, 41}, 21), values<int>(DType::kInt64, {2}, {6, 9})}, {}, 1));
+  r.push_back(
+      make("large_gather", "Gather", 13, {rows, random_tensor(DType::kInt64, {20, 40}, 22, -300, 300)}));
+  r.push_back(make(
+      "large_one_hot", "OneHot", 11,
+      {random_tensor(DType::kInt32, {200}, 23, -257, 257), one(DType::kInt64, 257), f32({2}, 24)}, {}, 1));
+  for (const char* mode : {"nearest", "linear"})
+    for (bool channels_last : {false, true}) {
+      const std::vector<double> scales =
+          channels_last ? std::vector<double>{1, 2, 1.5, 1} : std::vector<double>{1, 1, 2, 1.5};
+      r.push_back(make(cat("large_resize_", mode, channels_last), "Resize", 13,
+                       {channels_last ? last : image, Datum(), values(DType::kFloat, {4}, scales)},
+                       {{"mode", std::string(mode)}}, 1));
+    }
+  for (const char* op : {"LSTM", "GRU", "RNN"}) {
+    const int64_t gates = op[0] == 'L' ? 4 : op[0] == 'G' ? 3 : 1, h = 96;
+    r.push_back(with_outputs(2, make(cat("large_", op), op, 14,
+                                     {f32({9, 4, 40}, 25), f32({2, gates * h, 40}, 26, -0.2, 0.2),
+                                      f32({2, gates * h, h}, 27, -0.2, 0.2), f32({2, 2 * gates * h}, 28)},
+                                     {{"hidden_size", h}, {"direction", std::string("bidirectional")}}, 1)));
+  }
+  return r;
+}
+
+}  // namespace
+
+TEST_CASE("glue: divided work agrees with the reference on one thread, two and three") {
+  const std::vector<OpCase> all = large_cases();
+  for (int threads : {1, 2, 3}) {
+    auto device = make_cpu_device({.threads = threads, .isa = ""});
+    for (const OpCase& c : all) {
+      INFO("case ", c.name, " threads ", threads);
+      CHECK(test::NodeRunner(c).check_all(*device) > 0);
+    }
+  }
+}
