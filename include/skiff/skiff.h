@@ -126,7 +126,7 @@ SKIFF_API skiff_status skiff_session_output(const skiff_session* session, size_t
 SKIFF_API skiff_status skiff_session_metadata(const skiff_session* session, const char* key, const char** value);
 /* Everything about the model as JSON: producer, ir_version, opsets, metadata, inputs, outputs, operators with counts,
  * parameters, nodes {name, op, device, kernel, inputs, outputs, flops, bytes}, totals, memory plan, passes with times,
- * placement. Shapes are those of the last run, or of the declared inputs; `shapes` (may be NULL) gives others:
+ * placement. Shapes are those of the declared inputs, open extents taken as 1; `shapes` (may be NULL) gives others:
  * "image=1x3x224x224;N=4" (an input's shape or a symbol's value). */
 SKIFF_API skiff_status skiff_session_info_json(skiff_session* session, const char* shapes, char** json);
 /* Times of every node over the runs since the last call, when the option `profile` is 1: JSON {"runs", "wall_ns",

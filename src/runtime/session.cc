@@ -197,18 +197,20 @@ void Session::check_inputs(std::span<const Datum* const> inputs) const {
     const Port& p = inputs_[i];
     const Datum* d = inputs[i];
     if (!d || d->kind() == Datum::Kind::kNone) {
-      check(p.optional || p.type.kind == Type::Kind::kOptional, Code::kInvalidArgument, "input '", p.name,
-            "' (", p.type.to_string(), ") was not given and has no default");
+      // fail, not check, in this loop: check would compose its arguments on every run.
+      if (!p.optional && p.type.kind != Type::Kind::kOptional)
+        fail(Code::kInvalidArgument, "input '", p.name, "' (", p.type.to_string(),
+             ") was not given and has no default");
       continue;
     }
     if (p.type.kind != Type::Kind::kTensor) {
-      check(p.type.kind == Type::Kind::kUnknown || p.type.kind == Type::Kind::kOptional || !d->is_tensor(),
-            Code::kInvalidArgument, "input '", p.name, "' must be ", p.type.to_string(),
-            ", a tensor was given");
+      if (p.type.kind != Type::Kind::kUnknown && p.type.kind != Type::Kind::kOptional && d->is_tensor())
+        fail(Code::kInvalidArgument, "input '", p.name, "' must be ", p.type.to_string(),
+             ", a tensor was given");
       continue;
     }
-    check(d->is_tensor(), Code::kInvalidArgument, "input '", p.name, "' must be a tensor, ",
-          p.type.to_string());
+    if (!d->is_tensor())
+      fail(Code::kInvalidArgument, "input '", p.name, "' must be a tensor, ", p.type.to_string());
     const Tensor& t = d->tensor();
     if (p.type.dtype != DType::kUndefined && t.dtype() != p.type.dtype)
       fail(Code::kInvalidArgument, "input '", p.name, "' must have element type ", dtype_name(p.type.dtype),

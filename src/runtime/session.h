@@ -77,7 +77,6 @@ class Session {
   std::mutex profile_mutex_;
   Recorder profile_;
   int64_t profile_runs_ = 0, profile_wall_ns_ = 0;
-  std::vector<Dims> last_shapes_;
 };
 
 }  // namespace skiff::runtime
