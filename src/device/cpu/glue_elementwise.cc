@@ -220,6 +220,11 @@ std::unique_ptr<BoundKernel> plan_variadic(const PlanArgs& p) {
   return bind_program(p, std::move(r));
 }
 
+std::unique_ptr<BoundKernel> plan_affine(const PlanArgs& p) {
+  return bind_unary(p.c, element_count(p.y()),
+                    {UnaryOp::kScaleShift, p.node.attr_f("alpha", 1), p.node.attr_f("beta", 0)});
+}
+
 // The com.microsoft forms of GELU, with a bias along the last axis if there is one.
 std::unique_ptr<BoundKernel> plan_gelu(const PlanArgs& p) {
   const std::string& op = p.node.op;
@@ -361,6 +366,7 @@ std::span<const KernelFactory> elementwise_factories() {
     for (const UnaryName& u : kUnary)
       if (u.f != UnaryOp::kClip) r.push_back(unary(u.op.data()));
     r.push_back(glue<"clip_f32", plan_clip, 1>("", "Clip", match_unary));
+    r.push_back(glue<"unary_f32", plan_affine, 1>("", "Affine", match_unary));
     for (const char* op : {"Add", "Div", "Mul", "Pow", "PRelu", "Sub"}) r.push_back(binary(op));
     for (const char* op : {"Max", "Mean", "Min", "Sum"}) r.push_back(variadic(op));
     for (const char* op : {"BiasGelu", "FastGelu", "Gelu", "QuickGelu"})

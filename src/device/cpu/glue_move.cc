@@ -1,6 +1,5 @@
-// Operators that move elements of any type: permutations, joins, cuts, repetitions, borders, look-ups.
+// Operators that move elements of any type: permutations, joins, cuts, repetitions.
 #include <array>
-#include <cstring>
 
 #include "device/cpu/glue_util.h"
 #include "device/cpu/kernels/move/move.h"
@@ -8,16 +7,6 @@
 
 namespace skiff::cpu {
 namespace {
-
-const char* in_bytes(const RunArgs& a, size_t i) { return static_cast<const char*>(a.in[i]->tensor().raw()); }
-char* out_bytes(const RunArgs& a, size_t i = 0) { return static_cast<char*>(a.out[i]->tensor().raw()); }
-int64_t rank_of(const Dims& d) { return static_cast<int64_t>(d.size()); }
-double bytes_of(const TensorDesc& d) {
-  return static_cast<double>(element_count(d.dims)) * elem_bytes(d.dtype);
-}
-void copy_bytes(char* dst, const char* src, int64_t n) {
-  if (n > 0) std::memcpy(dst, src, static_cast<size_t>(n));
-}
 
 // ---------------------------------------------------------------- Transpose and what is one
 
@@ -316,235 +305,8 @@ std::unique_ptr<BoundKernel> plan_slice(const PlanArgs& p) {
   });
 }
 
-// ---------------------------------------------------------------- Pad
-
-enum class PadMode { kConstant, kEdge, kReflect, kWrap };
-
-std::optional<PadMode> pad_mode(const Node& n) {
-  const std::string s = n.attr_s("mode", "constant");
-  if (s == "constant") return PadMode::kConstant;
-  if (s == "edge") return PadMode::kEdge;
-  if (s == "reflect") return PadMode::kReflect;
-  if (s == "wrap") return PadMode::kWrap;
-  return std::nullopt;
-}
-
-// Where position o of an axis of n elements reads; -1: nowhere.
-int64_t pad_source(PadMode mode, int64_t o, int64_t n) {
-  if (o >= 0 && o < n) return o;
-  const auto mod = [](int64_t a, int64_t b) { return (a % b + b) % b; };
-  switch (mode) {
-    case PadMode::kConstant: return -1;
-    case PadMode::kEdge: return o < 0 ? 0 : n - 1;
-    case PadMode::kWrap: return mod(o, n);
-    case PadMode::kReflect: {
-      if (n == 1) return 0;
-      const int64_t r = mod(o, 2 * (n - 1));
-      return r < n ? r : 2 * (n - 1) - r;
-    }
-  }
-  return -1;
-}
-
-// Fills n bytes (a multiple of size) with copies of one element.
-void fill_elements(char* dst, int64_t n, const char* value, int size) {
-  if (n <= 0) return;
-  std::memcpy(dst, value, static_cast<size_t>(size));
-  for (int64_t done = size; done < n; done *= 2)
-    std::memcpy(dst + done, dst, static_cast<size_t>(std::min(done, n - done)));
-}
-
-struct PadPlan {
-  PadMode mode = PadMode::kConstant;
-  int size = 1;  // bytes of an element
-  Dims x, y;
-  std::vector<int64_t> pads;  // known ones; empty: input 1 of every run
-  std::vector<size_t> axes;
-  float value = 0;  // before opset 11 (floats only)
-  bool value_attribute = false;
-};
-
-// The output as rows along the last padded axis: a row is border, copied piece, border.
-struct PadRows {
-  int64_t before[kMaxLoopDims] = {};
-  size_t axis = 0;    // the last padded one
-  int64_t inner = 1;  // bytes behind it
-  int64_t rows = 1;
-};
-
-PadRows pad_rows(const PadPlan& p, const Tensor* pads) {
-  PadRows r;
-  const size_t n = p.axes.size();
-  const auto pad = [&](size_t i) { return pads ? get_int(*pads, static_cast<int64_t>(i)) : p.pads[i]; };
-  check((pads ? pads->size() : static_cast<int64_t>(p.pads.size())) == static_cast<int64_t>(2 * n),
-        Code::kInvalidModel, "Pad needs ", 2 * n, " pads");
-  for (size_t i = 0; i < n; ++i) {
-    const size_t a = p.axes[i];
-    r.before[a] = pad(i);
-    int64_t total = p.x[a];
-    check(!__builtin_add_overflow(total, pad(i), &total) &&
-              !__builtin_add_overflow(total, pad(i + n), &total) && total == p.y[a],
-          Code::kInvalidArgument, "Pad makes another extent of axis ", a, " than the planned ", p.y[a]);
-    if (pad(i) != 0 || pad(i + n) != 0) r.axis = std::max(r.axis, a);
-  }
-  r.inner = p.size;
-  for (size_t a = r.axis + 1; a < p.y.size(); ++a) r.inner *= p.y[a];
-  for (size_t a = 0; a < r.axis; ++a) r.rows *= p.y[a];
-  return r;
-}
-
-void pad_range(const PadPlan& p, const PadRows& r, const char* value, const char* x, char* y, int64_t begin,
-               int64_t end) {
-  const int64_t in = p.x[r.axis], out = p.y[r.axis], before = r.before[r.axis];
-  const int64_t lo = std::clamp<int64_t>(before, 0, out), hi = std::clamp<int64_t>(in + before, lo, out);
-  for (int64_t row = begin; row < end; ++row) {
-    // The source's row, or -1 where the whole row is border.
-    int64_t from = 0, rest = row, step = 1;
-    for (size_t a = r.axis; a-- > 0;) {
-      const int64_t o = pad_source(p.mode, rest % p.y[a] - r.before[a], p.x[a]);
-      rest /= p.y[a];
-      if (o < 0) {
-        from = -1;
-        break;
-      }
-      from += o * step;
-      step *= p.x[a];
-    }
-    char* to = y + row * out * r.inner;
-    if (from < 0) {
-      fill_elements(to, out * r.inner, value, p.size);
-      continue;
-    }
-    const char* src = x + from * in * r.inner;
-    copy_bytes(to + lo * r.inner, src + (lo - before) * r.inner, (hi - lo) * r.inner);
-    if (p.mode == PadMode::kConstant) {
-      fill_elements(to, lo * r.inner, value, p.size);
-      fill_elements(to + hi * r.inner, (out - hi) * r.inner, value, p.size);
-      continue;
-    }
-    const auto border = [&](int64_t o) {
-      copy_bytes(to + o * r.inner, src + pad_source(p.mode, o - before, in) * r.inner, r.inner);
-    };
-    for (int64_t o = 0; o < lo; ++o) border(o);
-    for (int64_t o = hi; o < out; ++o) border(o);
-  }
-}
-
-std::unique_ptr<BoundKernel> plan_pad(const PlanArgs& p) {
-  const Dims& x = p.x();
-  PadPlan plan;
-  plan.mode = pad_mode(p.node).value();
-  plan.size = elem_bytes(p.in[0].dtype);
-  plan.x = x;
-  plan.y = p.y();
-  const CpuContext& c = p.c;
-  if (element_count(p.y()) == 0) return bound([](const RunArgs&) {});
-  if (x.size() > kMaxLoopDims || x.size() != p.y().size() || x.empty()) return nullptr;
-  if (element_count(x) == 0 && plan.mode != PadMode::kConstant) return nullptr;
-  if (p.has(3)) {
-    const Tensor* axes = p.constant(3);
-    if (!axes) return nullptr;
-    for (int64_t a : to_ints(*axes)) plan.axes.push_back(static_cast<size_t>(normalize_axis(a, rank_of(x))));
-  } else {
-    for (size_t a = 0; a < x.size(); ++a) plan.axes.push_back(a);
-  }
-  std::optional<PadRows> known;
-  if (p.node.opset < 11) {
-    plan.pads = p.node.attr_ints(p.node.opset < 2 ? "paddings" : "pads");
-    plan.value_attribute = true;
-    plan.value = p.node.attr_f("value", 0);
-    known = pad_rows(plan, nullptr);
-  } else if (const Tensor* t = p.constant(1)) {
-    known = pad_rows(plan, t);
-  }
-  const double seconds = move_seconds(2 * bytes_of(p.out[0]));
-  return bound([&c, plan = std::move(plan), known, seconds](const RunArgs& a) {
-    const PadRows r = known ? *known : pad_rows(plan, &in_tensor(a, 1));
-    static constexpr char kZero[16] = {};
-    const char* value = kZero;
-    if (plan.value_attribute)
-      value = reinterpret_cast<const char*>(&plan.value);
-    else if (a.in.size() > 2 && a.in[2])
-      value = in_bytes(a, 2);
-    const char* x_bytes = in_bytes(a, 0);
-    char* y = out_bytes(a);
-    each(c, divide(c, r.rows, seconds),
-         [&](int64_t b, int64_t e) { pad_range(plan, r, value, x_bytes, y, b, e); });
-  });
-}
-
-// ---------------------------------------------------------------- Gather, OneHot
-
-std::unique_ptr<BoundKernel> plan_gather(const PlanArgs& p) {
-  const Dims& x = p.x();
-  auto axis = static_cast<size_t>(normalize_axis(p.node.attr_i("axis", 0), rank_of(x)));
-  GatherParams params{};
-  params.indices_are_32 = p.in[1].dtype == DType::kInt32;
-  params.outer = span_of(x, 0, axis);
-  params.axis = x[axis];
-  params.count = element_count(p.x(1));
-  params.row_bytes = span_of(x, axis + 1, x.size()) * elem_bytes(p.in[0].dtype);
-  const int64_t rows = params.row_bytes == 0 ? 0 : params.outer * params.count;
-  Work w = divide(p.c, rows, move_seconds(2 * bytes_of(p.out[0])) + 5e-9 * static_cast<double>(rows));
-  const CpuContext& c = p.c;
-  return bound([&c, params, w, label = p.node.label()](const RunArgs& a) {
-    GatherParams r = params;
-    r.src = in_bytes(a, 0);
-    r.indices = in_bytes(a, 1);
-    r.dst = out_bytes(a);
-    each(c, w, [&](int64_t b, int64_t e) {
-      const int64_t wrong = c.k->move->gather(r, b, e);
-      if (wrong >= 0)
-        fail(Code::kInvalidArgument, label, ": index ", get_int(in_tensor(a, 1), wrong), " is outside [",
-             -r.axis, ", ", r.axis - 1, "]");
-    });
-  });
-}
-
-template <class T>
-void one_hot_rows(const Tensor& indices, int64_t depth, int64_t inner, const T* values, T* y, int64_t begin,
-                  int64_t end) {
-  const T off = values[0], on = values[1];
-  for (int64_t o = begin; o < end; ++o) {
-    T* to = y + o * depth * inner;
-    std::fill(to, to + depth * inner, off);
-    for (int64_t i = 0; i < inner; ++i) {
-      int64_t k = get_int(indices, o * inner + i);
-      if (k < -depth || k >= depth) continue;
-      to[(k < 0 ? k + depth : k) * inner + i] = on;
-    }
-  }
-}
-
-std::unique_ptr<BoundKernel> plan_one_hot(const PlanArgs& p) {
-  const Dims& q = p.x();
-  auto axis = static_cast<size_t>(normalize_axis(p.node.attr_i("axis", -1), rank_of(q) + 1));
-  if (element_count(p.x(2)) != 2) return nullptr;
-  const int64_t outer = span_of(q, 0, axis), inner = span_of(q, axis, q.size()), depth = p.y()[axis];
-  const int size = elem_bytes(p.out[0].dtype);
-  Work w = divide(p.c, element_count(p.y()) == 0 ? 0 : outer, move_seconds(bytes_of(p.out[0])));
-  const CpuContext& c = p.c;
-  return bound([&c, w, inner, depth, size](const RunArgs& a) {
-    const Tensor& index = in_tensor(a, 0);
-    const auto go = [&](auto type) {
-      using T = decltype(type);
-      each(c, w, [&](int64_t b, int64_t e) {
-        one_hot_rows(index, depth, inner, reinterpret_cast<const T*>(in_bytes(a, 2)),
-                     reinterpret_cast<T*>(out_bytes(a)), b, e);
-      });
-    };
-    if (size == 1) return go(uint8_t{});
-    if (size == 2) return go(uint16_t{});
-    if (size == 4) return go(uint32_t{});
-    go(uint64_t{});
-  });
-}
-
 // ---------------------------------------------------------------- what matches
 
-std::optional<double> match_ranked(const NodeQuery& q, const CpuContext& c) {
-  return in_rank(q, 0) > kMaxLoopDims ? std::nullopt : match_moves(q, c);
-}
 std::optional<double> match_join(const NodeQuery& q, const CpuContext& c) {
   for (size_t i = 0; i < q.in.size(); ++i)
     if (in_rank(q, i) < 1 || q.in[i]->dtype != q.in[0]->dtype) return std::nullopt;
@@ -559,24 +321,6 @@ std::optional<double> match_split(const NodeQuery& q, const CpuContext& c) {
 std::optional<double> match_tile(const NodeQuery& q, const CpuContext& c) {
   return q.node.opset < 6 ? std::nullopt : match_ranked(q, c);
 }
-std::optional<double> match_pad(const NodeQuery& q, const CpuContext& c) {
-  if (!pad_mode(q.node) || (q.in.size() > 3 && q.in[3] && !q.constant(3))) return std::nullopt;
-  if (q.node.opset < 11 && !q.in_dtype(0, DType::kFloat)) return std::nullopt;
-  if (q.node.opset >= 11 && (q.in.size() < 2 || !q.in[1])) return std::nullopt;
-  return match_ranked(q, c);
-}
-std::optional<double> match_gather(const NodeQuery& q, const CpuContext& c) {
-  if (in_rank(q, 0) < 1 || in_rank(q, 1) < 0) return std::nullopt;
-  if (!q.in_dtype(1, DType::kInt32) && !q.in_dtype(1, DType::kInt64)) return std::nullopt;
-  return match_moves(q, c);
-}
-std::optional<double> match_one_hot(const NodeQuery& q, const CpuContext& c) {
-  if (in_rank(q, 0) < 0 || in_rank(q, 2) < 0 || q.out.empty() || !q.out[0]) return std::nullopt;
-  const int size = elem_bytes(q.out[0]->dtype);
-  if (size < 1 || size > 8) return std::nullopt;
-  return c.estimate(node_cost(q), 0.3);
-}
-
 }  // namespace
 
 std::span<const KernelFactory> move_factories() {
@@ -591,9 +335,6 @@ std::span<const KernelFactory> move_factories() {
       glue<"slice", plan_slice>("", "Slice", match_ranked),
       glue<"expand", plan_expand>("", "Expand", match_moves),
       glue<"tile", plan_tile>("", "Tile", match_tile),
-      glue<"pad", plan_pad>("", "Pad", match_pad),
-      glue<"gather", plan_gather>("", "Gather", match_gather),
-      glue<"one_hot", plan_one_hot>("", "OneHot", match_one_hot),
   };
   return list;
 }

@@ -9,8 +9,6 @@ namespace {
 
 bool channels_last(const Node& n) { return n.domain == "skiff" && n.attr_s("layout", "NHWC") == "NHWC"; }
 
-int64_t rank_of(const Dims& d) { return static_cast<int64_t>(d.size()); }
-
 // An image operand as batch, channels and pixels.
 struct Image {
   int64_t n, c, hw;
@@ -182,6 +180,28 @@ std::unique_ptr<BoundKernel> plan_batch_norm(const PlanArgs& p) {
       shift_at + floats);
 }
 
+// ImageScaler (removed in opset 10): one scale, a shift per channel.
+std::unique_ptr<BoundKernel> plan_image_scaler(const PlanArgs& p) {
+  const Image im = image_of(p.node, p.x());
+  std::vector<float> shift = p.node.attr_floats("bias");
+  if (static_cast<int64_t>(shift.size()) != im.c) return nullptr;
+  ChannelAffineParams params{};
+  params.n = im.n;
+  params.c = im.c;
+  params.hw = im.hw;
+  Work w = divide(p.c, im.n * im.c, move_seconds(8 * elements(p.x())));
+  const CpuContext& c = p.c;
+  return bound([&c, params, w, scale = std::vector<float>(shift.size(), p.node.attr_f("scale", 1)),
+                shift](const RunArgs& a) {
+    ChannelAffineParams r = params;
+    r.x = in_floats(a, 0);
+    r.y = out_floats(a);
+    r.scale = scale.data();
+    r.shift = shift.data();
+    each(c, w, [&](int64_t b, int64_t e) { c.k->norm->affine_nchw(r, b, e); });
+  });
+}
+
 // ---------------------------------------------------------------- LRN, LpNormalization
 
 std::unique_ptr<BoundKernel> plan_lrn(const PlanArgs& p) {
@@ -278,6 +298,7 @@ std::span<const KernelFactory> norm_factories() {
       glue<"group_norm_nhwc_f32", plan_group_norm, 1>("skiff", "InstanceNormalization", match_group_norm),
       glue<"channel_affine_f32", plan_batch_norm, 1>("", "BatchNormalization", match_batch_norm),
       glue<"channel_affine_nhwc_f32", plan_batch_norm, 1>("skiff", "BatchNormalization", match_batch_norm),
+      glue<"channel_affine_f32", plan_image_scaler, 1>("", "ImageScaler", match_image),
       glue<"lrn_f32", plan_lrn>("", "LRN", match_image),
       glue<"lrn_nhwc_f32", plan_lrn>("skiff", "LRN", match_image),
       glue<"lp_norm_f32", plan_lp_norm, 1>("", "LpNormalization", match_lp_norm),

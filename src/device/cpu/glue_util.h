@@ -1,6 +1,7 @@
 // What the glue files share: kernels that are a planning function, division of work, access to operands.
 #pragma once
 #include <algorithm>
+#include <cstring>
 #include <utility>
 
 #include "device/cpu/broadcast.h"
@@ -118,10 +119,28 @@ inline int elem_bytes(DType t) {
   return t == DType::kString || t == DType::kUndefined || dtype_bits(t) % 8 ? 0 : dtype_bits(t) / 8;
 }
 
+inline const char* in_bytes(const RunArgs& a, size_t i) {
+  return static_cast<const char*>(a.in[i]->tensor().raw());
+}
+inline char* out_bytes(const RunArgs& a, size_t i = 0) {
+  return static_cast<char*>(a.out[i]->tensor().raw());
+}
+inline void copy_bytes(char* dst, const char* src, int64_t n) {
+  if (n > 0) std::memcpy(dst, src, static_cast<size_t>(n));
+}
+inline double bytes_of(const TensorDesc& d) {
+  return static_cast<double>(element_count(d.dims)) * elem_bytes(d.dtype);
+}
+inline int64_t rank_of(const Dims& d) { return static_cast<int64_t>(d.size()); }
+
 // Matches: every input and output 0 is float with known ranks; estimated by the operator's cost.
 std::optional<double> match_floats(const NodeQuery& q, const CpuContext& c);
 // Input 0 and the outputs are tensors of known rank whose elements are whole bytes.
 std::optional<double> match_moves(const NodeQuery& q, const CpuContext& c);
+// The same, of a rank that fits a loop.
+inline std::optional<double> match_ranked(const NodeQuery& q, const CpuContext& c) {
+  return in_rank(q, 0) > kMaxLoopDims ? std::nullopt : match_moves(q, c);
+}
 double moves_seconds(const NodeQuery& q, const CpuContext& c);
 
 // The broadcast loop of inputs [0, n) over output 0; false when it does not fit.

@@ -2,12 +2,31 @@
 // bits whatever the number of threads.
 #include <doctest/doctest.h>
 
+#include <atomic>
+#include <cstdlib>
+#include <new>
+
 #include "cases/make.h"
 #include "device/cpu/cpu_device.h"
 #include "support/node_runner.h"
 
 using namespace skiff;
 using namespace skiff::cases;
+
+// Every allocation of the process is counted.
+static std::atomic<long> allocations{0};
+static void* counted(size_t n, size_t align) {
+  ++allocations;
+  void* p = std::aligned_alloc(align, (n + align - 1) / align * align);
+  if (!p) throw std::bad_alloc();
+  return p;
+}
+void* operator new(size_t n) { return counted(n ? n : 1, alignof(std::max_align_t)); }
+void* operator new(size_t n, std::align_val_t a) { return counted(n ? n : 1, static_cast<size_t>(a)); }
+void operator delete(void* p) noexcept { std::free(p); }
+void operator delete(void* p, size_t) noexcept { std::free(p); }
+void operator delete(void* p, std::align_val_t) noexcept { std::free(p); }
+void operator delete(void* p, size_t, std::align_val_t) noexcept { std::free(p); }
 
 namespace {
 
@@ -81,6 +100,12 @@ std::vector<OpCase> large_cases() {
   r.push_back(make(
       "large_one_hot", "OneHot", 11,
       {random_tensor(DType::kInt32, {200}, 23, -257, 257), one(DType::kInt64, 257), f32({2}, 24)}, {}, 1));
+  r.push_back(make("large_gather_elements", "GatherElements", 13,
+                   {image, random_tensor(DType::kInt64, {2, 40, 33, 35}, 29, -24, 24)},
+                   {{"axis", int64_t{1}}}));
+  const Tensor places = random_tensor(DType::kInt64, {60, 70, 1}, 30, -300, 300);
+  r.push_back(make("large_gather_nd", "GatherND", 13, {rows, places}));
+  r.push_back(make("large_scatter_nd", "ScatterND", 13, {rows, places, f32({60, 70, 129}, 31)}));
   for (const char* mode : {"nearest", "linear"})
     for (bool channels_last : {false, true}) {
       const std::vector<double> scales =
@@ -108,6 +133,78 @@ TEST_CASE("glue: divided work agrees with the reference on one thread, two and t
     for (const OpCase& c : all) {
       INFO("case ", c.name, " threads ", threads);
       CHECK(test::NodeRunner(c).check_all(*device) > 0);
+    }
+  }
+}
+
+namespace {
+
+// The first candidate of a case's node, bound and with its operands in place.
+struct Prepared {
+  explicit Prepared(const OpCase& c, Device& d) : model(model_of(c)) {
+    Graph& g = model.graph;
+    infer_types(g);
+    const Node& n = g.node(g.order().front());
+    std::vector<const Type*> in_types, out_types;
+    std::vector<const Tensor*> constants;
+    std::vector<TensorDesc> in_descs, out_descs;
+    for (size_t i = 0; i < n.inputs.size(); ++i) {
+      const bool there = n.inputs[i] != kNoValue;
+      in_types.push_back(there ? &g.value(n.inputs[i]).type : nullptr);
+      in.push_back(there ? &c.inputs[i] : nullptr);
+      constants.push_back(there && g.value(n.inputs[i]).is_constant() ? &c.inputs[i].tensor() : nullptr);
+      in_descs.push_back(there ? TensorDesc{c.inputs[i].tensor().dtype(), c.inputs[i].tensor().dims()}
+                               : TensorDesc{});
+    }
+    for (ValueId v : n.outputs) {
+      out_types.push_back(&g.value(v).type);
+      out_descs.push_back({g.value(v).type.dtype, g.value(v).type.shape.to_dims()});
+      outputs.push_back(Tensor(out_descs.back().dtype, out_descs.back().dims));
+    }
+    for (Datum& o : outputs) out.push_back(&o);
+    const NodeQuery q{n, in_types, out_types, constants};
+    kernel = d.prepare(q, d.candidates(q, nullptr).front().name);
+    for (size_t i = 0; i < in.size(); ++i)
+      if (kernel->consumes(i)) in[i] = nullptr;
+    bound = kernel->bind(in_descs, out_descs);
+    workspace = d.allocate(bound->workspace());
+  }
+  void run() { bound->run({in, out, workspace.get(), nullptr}); }
+
+  Model model;
+  std::vector<const Datum*> in;
+  std::vector<Datum> outputs;
+  std::vector<Datum*> out;
+  std::unique_ptr<Kernel> kernel;
+  std::unique_ptr<BoundKernel> bound;
+  std::shared_ptr<void> workspace;
+};
+
+}  // namespace
+
+TEST_CASE("glue: indices outside their axis are errors of the run") {
+  const Tensor x = f32({4, 5}, 1), bad = values<int>(DType::kInt64, {2, 1}, {0, 5});
+  auto device = make_cpu_device({.threads = 1, .isa = ""});
+  for (const OpCase& c :
+       {make("gather", "Gather", 13, {x, bad}), make("gather_nd", "GatherND", 13, {x, bad}),
+        make("gather_elements", "GatherElements", 13, {f32({2, 5}, 3), bad}, {{"axis", int64_t{1}}}),
+        make("scatter_nd", "ScatterND", 13, {x, bad, f32({2, 5}, 2)})}) {
+    INFO(c.name);
+    Prepared p(c, *device);
+    CHECK(p.kernel->name() != std::string(kReferenceKernel));
+    CHECK_THROWS_AS(p.run(), Error);
+  }
+}
+
+TEST_CASE("glue: runs allocate nothing") {
+  for (int threads : {1, 2}) {
+    auto device = make_cpu_device({.threads = threads, .isa = ""});
+    for (const OpCase& c : large_cases()) {
+      INFO("case ", c.name, " threads ", threads);
+      Prepared p(c, *device);
+      const long before = allocations;
+      p.run();
+      CHECK(allocations - before == 0);
     }
   }
 }
