@@ -23,6 +23,23 @@ double elements(const Dims& d) { return static_cast<double>(element_count(d)); }
 
 // ---------------------------------------------------------------- Softmax, LogSoftmax
 
+// Rows shorter than a vector register go through the column kernel: kShortRows of them transposed at a time.
+constexpr int64_t kShortAxis = 16, kShortRows = 128;
+
+void softmax_short_rows(const NormKernels& k, const SoftmaxParams& p, int64_t begin, int64_t end) {
+  alignas(64) float block[kShortAxis * kShortRows];
+  for (int64_t row = begin; row < end; row += kShortRows) {
+    const int64_t n = std::min(kShortRows, end - row);
+    const float* x = p.x + row * p.axis;
+    float* y = p.y + row * p.axis;
+    for (int64_t r = 0; r < n; ++r)
+      for (int64_t i = 0; i < p.axis; ++i) block[i * n + r] = x[r * p.axis + i];
+    k.softmax({block, block, 1, p.axis, n, p.log}, 0, n);
+    for (int64_t r = 0; r < n; ++r)
+      for (int64_t i = 0; i < p.axis; ++i) y[r * p.axis + i] = block[i * n + r];
+  }
+}
+
 std::unique_ptr<BoundKernel> plan_softmax(const PlanArgs& p) {
   const Dims& x = p.x();
   const bool matrix = p.node.opset < 13;
@@ -43,13 +60,18 @@ std::unique_ptr<BoundKernel> plan_softmax(const PlanArgs& p) {
     if (!matrix) params.inner = span_of(x, a + 1, x.size());
   }
   if (element_count(x) == 0) return bound([](const RunArgs&) {});
-  Work w = divide(p.c, params.outer * params.inner, 2e-9 * elements(x), params.inner > 1 ? 16 : 1);
+  const bool is_short = params.inner == 1 && params.axis < kShortAxis && params.outer > 8;
+  Work w = divide(p.c, params.outer * params.inner, 2e-9 * elements(x),
+                  is_short ? kShortRows : (params.inner > 1 ? 16 : 1));
   const CpuContext& c = p.c;
-  return bound([&c, params, w](const RunArgs& a) {
+  return bound([&c, params, w, is_short](const RunArgs& a) {
     SoftmaxParams r = params;
     r.x = in_floats(a, 0);
     r.y = out_floats(a);
-    each(c, w, [&](int64_t b, int64_t e) { c.k->norm->softmax(r, b, e); });
+    each(c, w, [&](int64_t b, int64_t e) {
+      if (is_short) return softmax_short_rows(*c.k->norm, r, b, e);
+      c.k->norm->softmax(r, b, e);
+    });
   });
 }
 

@@ -61,6 +61,9 @@ std::vector<OpCase> large_cases() {
   r.push_back(make("large_global", "GlobalAveragePool", 1, {image}));
   r.push_back(skiff_node("GlobalAveragePool", {last}, {nhwc}));
   r.push_back(make("large_softmax", "Softmax", 13, {rows}, {{"axis", int64_t{-1}}}));
+  for (int64_t n : {2, 5, 15})
+    r.push_back(make(cat("large_softmax_", n), "Softmax", 13, {f32({3000, n}, 32, -5, 5)}));
+  r.push_back(make("large_log_softmax_3", "LogSoftmax", 13, {f32({3000, 3}, 33, -5, 5)}));
   r.push_back(make("large_softmax_columns", "Softmax", 13, {image}, {{"axis", int64_t{1}}}));
   r.push_back(
       make("large_layer_norm", "LayerNormalization", 17, {rows, f32({129}, 14), f32({129}, 15)}, {}, 1));
