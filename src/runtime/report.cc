@@ -13,7 +13,10 @@ namespace {
 std::string operator_name(const Node& n) { return n.domain.empty() ? n.op : n.domain + "." + n.op; }
 
 void write_port(JsonWriter& w, const Port& p) {
-  w.begin_object().field("name", p.name).field("type", p.type.to_string()).field("dtype", std::string(dtype_name(p.type.dtype)));
+  w.begin_object()
+      .field("name", p.name)
+      .field("type", p.type.to_string())
+      .field("dtype", std::string(dtype_name(p.type.dtype)));
   w.key("shape").begin_array();
   for (size_t i = 0; i < p.dims.size(); ++i) {
     if (p.dims[i] >= 0) {
@@ -28,8 +31,9 @@ void write_port(JsonWriter& w, const Port& p) {
 int64_t parse_extent(const std::string& text, const std::string& all) {
   int64_t v = 0;
   auto r = std::from_chars(text.data(), text.data() + text.size(), v);
-  check(r.ec == std::errc() && r.ptr == text.data() + text.size() && v >= 0, Code::kInvalidArgument, "shapes '", all,
-        "': '", text, "' is not an extent; expected NAME=1x3x224x224 or SYMBOL=4, separated by ';'");
+  check(r.ec == std::errc() && r.ptr == text.data() + text.size() && v >= 0, Code::kInvalidArgument,
+        "shapes '", all, "': '", text,
+        "' is not an extent; expected NAME=1x3x224x224 or SYMBOL=4, separated by ';'");
   return v;
 }
 
@@ -68,6 +72,32 @@ void write_alternatives(JsonWriter& w, const plan::CompiledNode& n) {
   w.end_array();
 }
 
+bool plain_tensor(const Type& t) {
+  return t.kind == Type::Kind::kTensor && t.dtype != DType::kUndefined && t.dtype != DType::kString &&
+         t.shape.has_rank();
+}
+
+// A copy of the graph with these input shapes, for costs. Open extents taken as 1 may not fit the model (a
+// decoder that halves its input five times); the symbolic types then stay. Shapes the caller gave must fit
+// (`strict`).
+Graph concrete(const Graph& graph, const std::vector<Dims>& dims, bool strict) {
+  Graph g = graph.clone();
+  for (size_t i = 0; i < dims.size(); ++i) {
+    Type& t = g.mutable_value(g.inputs()[i]).type;
+    if (t.kind == Type::Kind::kTensor && t.shape.has_rank()) t.shape = SymShape(dims[i]);
+  }
+  for (NodeId id : g.order())
+    for (ValueId v : g.node(id).outputs)
+      if (v != kNoValue) g.mutable_value(v).type.shape = SymShape();
+  try {
+    infer_types(g);
+  } catch (const Error&) {
+    if (strict) throw;
+    return graph.clone();
+  }
+  return g;
+}
+
 }  // namespace
 
 std::vector<Dims> Session::shapes_for(const std::string& text) const {
@@ -75,9 +105,11 @@ std::vector<Dims> Session::shapes_for(const std::string& text) const {
   std::map<std::string, int64_t> by_symbol;
   for (const std::string& one : split_list(text, ';')) {
     size_t eq = one.rfind('=');
-    check(eq != std::string::npos, Code::kInvalidArgument, "shapes '", text, "': expected NAME=1x3x224x224 or SYMBOL=4");
+    check(eq != std::string::npos, Code::kInvalidArgument, "shapes '", text,
+          "': expected NAME=1x3x224x224 or SYMBOL=4");
     std::string name = one.substr(0, eq), value = one.substr(eq + 1);
-    bool is_input = std::any_of(inputs_.begin(), inputs_.end(), [&](const Port& p) { return p.name == name; });
+    bool is_input =
+        std::any_of(inputs_.begin(), inputs_.end(), [&](const Port& p) { return p.name == name; });
     if (!is_input) {
       by_symbol[name] = parse_extent(value, text);
       continue;
@@ -89,8 +121,8 @@ std::vector<Dims> Session::shapes_for(const std::string& text) const {
   std::vector<Dims> r;
   for (const Port& p : inputs_) {
     if (auto it = by_input.find(p.name); it != by_input.end()) {
-      check(!p.type.shape.has_rank() || it->second.size() == p.dims.size(), Code::kInvalidArgument, "input '", p.name,
-            "' has rank ", p.dims.size(), "; shape ", to_string(it->second), " was given");
+      check(!p.type.shape.has_rank() || it->second.size() == p.dims.size(), Code::kInvalidArgument, "input '",
+            p.name, "' has rank ", p.dims.size(), "; shape ", to_string(it->second), " was given");
       r.push_back(it->second);
       continue;
     }
@@ -105,26 +137,16 @@ std::vector<Dims> Session::shapes_for(const std::string& text) const {
 }
 
 std::string Session::info_json(const std::string& shapes) {
-  // Concrete shapes on a copy of the graph: costs for these inputs.
-  Graph g = model_.graph.clone();
   std::vector<Dims> dims = shapes_for(shapes);
   std::vector<Datum> probe(compiled_->slots().size());
   bool plannable = true;
   for (size_t i = 0; i < dims.size(); ++i) {
-    ValueId id = g.inputs()[i];
-    Type& t = g.mutable_value(id).type;
-    if (t.kind != Type::Kind::kTensor || t.dtype == DType::kUndefined || !t.shape.has_rank()) {
-      plannable = false;
-      continue;
-    }
-    t.shape = SymShape(dims[i]);
-    plannable &= t.dtype != DType::kString;
-    if (t.dtype != DType::kString) probe[static_cast<size_t>(id)] = Tensor::view(t.dtype, dims[i], nullptr);
+    ValueId id = model_.graph.inputs()[i];
+    const Type& t = model_.graph.value(id).type;
+    plannable &= plain_tensor(t);
+    if (plain_tensor(t)) probe[static_cast<size_t>(id)] = Tensor::view(t.dtype, dims[i], nullptr);
   }
-  for (NodeId id : g.order())
-    for (ValueId v : g.node(id).outputs)
-      if (v != kNoValue) g.mutable_value(v).type.shape = SymShape();
-  infer_types(g);
+  Graph g = concrete(model_.graph, dims, !shapes.empty());
 
   JsonWriter w;
   w.begin_object();
@@ -169,7 +191,8 @@ std::string Session::info_json(const std::string& shapes) {
   w.field("nodes", profile_count_).field("flops", flops).field("bytes", bytes).end_object();
 
   w.key("memory").begin_object();
-  w.field("packed_weight_bytes", compiled_->packed_bytes()).field("constant_bytes", compiled_->constant_bytes());
+  w.field("packed_weight_bytes", compiled_->packed_bytes())
+      .field("constant_bytes", compiled_->constant_bytes());
   w.field("held_bytes", budget_->used()).field("peak_held_bytes", budget_->peak());
   if (plannable) {
     std::shared_ptr<const plan::Program> p;
@@ -186,17 +209,26 @@ std::string Session::info_json(const std::string& shapes) {
         sum += p->arena_bytes[i];
       }
       w.end_object().field("arena_total_bytes", sum);
-      w.field("steps", p->steps.size()).field("whole_graph", p->end == static_cast<int>(compiled_->items().size()));
+      w.field("steps", p->steps.size())
+          .field("whole_graph", p->end == static_cast<int>(compiled_->items().size()));
     }
   }
   w.end_object();
   w.key("passes").begin_array();
   for (const passes::PassRecord& r : pass_context_.log)
-    w.begin_object().field("name", r.pass).field("changes", r.changes).field("seconds", r.seconds).end_object();
+    w.begin_object()
+        .field("name", r.pass)
+        .field("changes", r.changes)
+        .field("seconds", r.seconds)
+        .end_object();
   w.end_array().key("devices").begin_array();
   for (const plan::DeviceSlot& d : devices_) {
     DeviceInfo i = d.device->info();
-    w.begin_object().field("name", d.name).field("description", i.description).field("isa", i.isa).end_object();
+    w.begin_object()
+        .field("name", d.name)
+        .field("description", i.description)
+        .field("isa", i.isa)
+        .end_object();
   }
   w.end_array().end_object();
   return w.take();

@@ -13,6 +13,12 @@ tail -n 1 "$dir/.out"
 "$skiff" verify "$shared/models" --threads 2 --filter mlperf >"$dir/.out" 2>"$dir/.err" ||
   bad "verify with 2 threads: $(cat "$dir/.out" "$dir/.err")"
 
+# Every model can be looked at without running it.
+find "$shared/models" -name model.onnx | while read -r m; do
+  "$skiff" info "$m" --json >/dev/null 2>"$dir/.err" || echo "$m: $(cat "$dir/.err")"
+done >"$dir/.info"
+[ -s "$dir/.info" ] && bad "info: $(cat "$dir/.info")"
+
 # The reference's top-1 on every fourth of the 1000 photos (every second of those here) is 88.8 %: 222 of 250.
 if [ -f "$shared/data/photos/labels.tsv" ]; then
   mkdir "$dir/photos"
