@@ -170,8 +170,8 @@ void Patch::apply() {
   }
   for (auto& [id, a] : attributes_) {
     auto& attrs = g_.mutable_node(id).attributes;
-    auto it =
-        std::find_if(attrs.begin(), attrs.end(), [&a = a](const Attribute& x) { return x.name == a.name; });
+    auto it = std::find_if(attrs.begin(), attrs.end(),
+                           [&fresh = a](const Attribute& x) { return x.name == fresh.name; });
     if (it == attrs.end()) {
       attrs.push_back(std::move(a));
     } else {
@@ -179,7 +179,8 @@ void Patch::apply() {
     }
   }
   for (auto& [id, name] : attribute_removals_)
-    std::erase_if(g_.mutable_node(id).attributes, [&n = name](const Attribute& x) { return x.name == n; });
+    std::erase_if(g_.mutable_node(id).attributes,
+                  [&wanted = name](const Attribute& x) { return x.name == wanted; });
   for (NodeId n : removals_) {
     for (ValueId v : g_.node(n).outputs) {
       if (v == kNoValue) continue;

@@ -9,8 +9,9 @@ size_t assign_offsets(std::vector<Block>& blocks, size_t alignment) {
   auto round_up = [alignment](size_t n) { return (n + alignment - 1) / alignment * alignment; };
   std::vector<size_t> by_size(blocks.size());
   std::iota(by_size.begin(), by_size.end(), size_t{0});
-  std::stable_sort(by_size.begin(), by_size.end(),
-                   [&](size_t a, size_t b) { return blocks[a].bytes > blocks[b].bytes; });
+  std::sort(by_size.begin(), by_size.end(), [&](size_t a, size_t b) {
+    return blocks[a].bytes != blocks[b].bytes ? blocks[a].bytes > blocks[b].bytes : a < b;
+  });
   std::vector<size_t> placed;  // sorted by offset
   size_t total = 0;
   for (size_t i : by_size) {

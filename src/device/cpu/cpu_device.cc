@@ -95,7 +95,9 @@ class CpuDevice : public Device {
       for (const KernelFactory* f : it->second)
         if (auto s = f->match(q, context_)) r.push_back({f->kernel, *s});
     if (auto c = reference_choice(q)) r.push_back(*c);
-    std::stable_sort(r.begin(), r.end(), [](const auto& a, const auto& b) { return a.seconds < b.seconds; });
+    std::sort(r.begin(), r.end(), [](const auto& a, const auto& b) {
+      return a.seconds != b.seconds ? a.seconds < b.seconds : a.name < b.name;
+    });
     if (r.empty() && why) *why = "the operator is not known to this build";
     return r;
   }
