@@ -7,7 +7,7 @@
 
 namespace skiff::cpu::SKIFF_ISA {
 
-constexpr int64_t kPanelBytes = 32 * 1024;  // of B in the first cache: sets the length of a chunk of K,
+constexpr int64_t kPanelBytes = 96 * 1024;  // of B in the first cache: sets the length of a chunk of K,
 constexpr int64_t kChunkMax = 384;          // which this bounds for narrow panels
 constexpr int64_t kBlockColumns = 384;      // of C in a block
 constexpr int kBlockStrips = 40;            // of rows in a block
