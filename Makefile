@@ -1,7 +1,7 @@
 # make         builds build/skiff and the library
 # make demo    installs what is missing, builds, classifies the shipped inspection images
 # make test    does all set-up and runs the tests
-# make check-toolchains   builds with clang-19 too; make asan / make tsan: the tests under sanitizers
+# make clang   builds with clang-19 too; make asan, make tsan: the tests under sanitizers
 .PHONY: all demo test setup setup-test build asan tsan clang format tidy bench install clean
 
 JOBS ?= $(shell nproc)

@@ -89,11 +89,6 @@ struct CompileOptions {
   std::map<std::string, std::string> forced;  // operator -> kernel (SKIFF_FORCE)
 };
 
-// How a slot looks to the planner of a segment: its shape and, when the host can read it now, its value.
-struct LiveValue {
-  const Datum* datum = nullptr;
-};
-
 class CompiledGraph {
  public:
   // `g` must stay alive and unedited. profile_count numbers nodes across all nested graphs.

@@ -84,7 +84,7 @@ double efficiency(Method m, const ConvShape& s, int64_t lanes) {
     }
     case kFewChannels: e = 0.6 * lane_use(oc, lanes) * run(s.kernel[2] * ic, 6); break;
     case kPlanar:
-      // Measured: 42 % of the peak on 3x3 to 32 channels, 60 % on 7x7 to 64, 15 % on 3x3 to one vector.
+      // Measured: 42 % of the peak on 3x3 to 32 channels, 60 % on 7x7 to 64, about a tenth on 3x3 to one vector.
       e = 0.87 * lane_use(oc, lanes) * run(s.kernel[2], 3) * (oc > lanes ? 1 : 0.4);
       break;
     case kTranspose: e = 0.6 * lane_use(oc, lanes) * run(ic, 8); break;
