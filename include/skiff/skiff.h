@@ -131,12 +131,14 @@ SKIFF_API skiff_status skiff_session_metadata(const skiff_session* session, cons
 SKIFF_API skiff_status skiff_session_info_json(skiff_session* session, const char* shapes, char** json);
 /* Times of every node over the runs since the last call, when the option `profile` is 1: JSON {"runs", "wall_ns",
  * "nodes":[{"name","op","kernel","device","count","ns","flops","bytes"}], "events":[{"name","op","kernel","start_ns",
- * "ns","thread"}] of the last run}. */
+ * "ns","thread"}] of the last run}. Runs that override a default and runs that do not are kept apart: what is told is of
+ * the kind of the last run. */
 SKIFF_API skiff_status skiff_session_profile_json(skiff_session* session, char** json);
 /* Text of the optimized graph, one line a node. */
 SKIFF_API skiff_status skiff_session_print(skiff_session* session, char** text);
 
-/* Runs the model. inputs[i] belongs to input i of the session (NULL for one that has a default); outputs[i] to output i:
+/* Runs the model. inputs[i] belongs to input i of the session (NULL for one that has a default: the first run that gives
+ * one of those compiles the model a second time, with nothing assumed of them); outputs[i] to output i:
  *   outputs[i] == NULL on entry: a new value is made, the caller frees it;
  *   outputs[i] != NULL: the value is written into: a tensor over a caller's buffer of the right dtype and byte size is
  *   filled in place (its shape must agree, else SKIFF_INVALID_ARGUMENT); a tensor with memory of its own is filled in

@@ -293,6 +293,7 @@ void Instance::run(RunContext& c, std::span<const Datum* const> inputs, std::spa
     const Datum* given = i < inputs.size() ? inputs[i] : nullptr;
     Datum& v = values_[static_cast<size_t>(s)];
     if (!given || given->kind() == Datum::Kind::kNone) {
+      if (g_.slots()[static_cast<size_t>(s)].is_constant) continue;  // a default nobody overrides
       const Value& val = graph.value(static_cast<ValueId>(s));
       if (val.constant.defined()) {
         v = val.constant;

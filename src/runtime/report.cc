@@ -236,6 +236,7 @@ std::string Session::info_json(const std::string& shapes) {
 
 std::string Session::profile_json() {
   check(options_.profile, Code::kInvalidArgument, "the session does not profile; set the option profile=1");
+  if (last_run_overrode_) return overridden().profile_json();
   std::lock_guard lock(profile_mutex_);
   profile_.resize(static_cast<size_t>(profile_count_));
   std::vector<const plan::CompiledNode*> nodes(static_cast<size_t>(profile_count_));

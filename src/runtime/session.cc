@@ -55,6 +55,17 @@ void expand_all(std::vector<std::string>& skip) {
       if (std::string_view(p.name) != "inline_functions") skip.emplace_back(p.name);
 }
 
+// What a session needs of a model: no producer, no documentation. Tensors are shared.
+Model copy_to_run(const Model& m) {
+  Model c;
+  c.ir_version = m.ir_version;
+  c.opsets = m.opsets;
+  c.functions = m.functions;
+  c.path = m.path;
+  c.graph = m.graph.clone();
+  return c;
+}
+
 std::map<std::string, std::string> forced_kernels() {
   std::map<std::string, std::string> r;
   for (const std::string& one : split_list(knob("SKIFF_FORCE"), ',')) {
@@ -90,8 +101,9 @@ std::unique_ptr<Session> Session::from_model(Model model, const SessionOptions& 
   return std::unique_ptr<Session>(new Session(std::move(model), options, nullptr));
 }
 
-Session::Session(Model model, const SessionOptions& options, std::shared_ptr<const MappedFile> file)
-    : options_(options), model_(std::move(model)), file_(std::move(file)) {
+Session::Session(Model model, const SessionOptions& options, std::shared_ptr<const MappedFile> file,
+                 std::shared_ptr<Budget> budget)
+    : options_(options), model_(std::move(model)), file_(std::move(file)), budget_(std::move(budget)) {
   prepare();
   if (file_) file_->drop_pages();
 }
@@ -143,11 +155,37 @@ void Session::record_ports() {
   for (ValueId id : model_.graph.outputs()) outputs_.push_back(port(model_.graph.value(id)));
 }
 
+// Keeps the model as it was read and makes every default a constant. A session that got its parent's budget
+// is itself the one for overridden defaults.
+void Session::assume_defaults() {
+  Graph& g = model_.graph;
+  if (budget_ || std::none_of(inputs_.begin(), inputs_.end(), [](const Port& p) { return p.optional; })) return;
+  assumed_defaults_ = true;
+  as_read_ = std::make_unique<Model>(copy_to_run(model_));
+  for (ValueId v : g.inputs()) g.mutable_value(v).overridable = false;
+}
+
+bool Session::overrides_default(std::span<const Datum* const> inputs) const {
+  for (size_t i = 0; i < inputs.size(); ++i)
+    if (inputs_[i].optional && inputs[i] && inputs[i]->kind() != Datum::Kind::kNone) return true;
+  return false;
+}
+
+Session& Session::overridden() {
+  std::lock_guard lock(overridden_mutex_);
+  if (!overridden_) {
+    overridden_.reset(new Session(copy_to_run(*as_read_), options_, file_, budget_));
+    as_read_.reset();
+  }
+  return *overridden_;
+}
+
 void Session::prepare() {
   Graph& g = model_.graph;
   densify_constants(g);
   resolve_ops(g, model_.functions);
   record_ports();
+  assume_defaults();
   std::map<std::string, int> counts;
   each_node(g,
             [&](const Graph&, const Node& n) { ++counts[n.domain.empty() ? n.op : n.domain + "." + n.op]; });
@@ -181,7 +219,7 @@ void Session::prepare() {
         g.node_count(), " nodes, more than max_nodes = ", options_.max_nodes);
 
   plan::place(g, devices_, options_.device, plan::parse_placement(options_.place));
-  budget_ = std::make_unique<Budget>(options_.memory_limit);
+  if (!budget_) budget_ = std::make_shared<Budget>(options_.memory_limit);
   plan::CompileOptions co;
   co.forced = forced_kernels();
   compiled_ = std::make_unique<plan::CompiledGraph>(g, devices_, co, profile_count_);
@@ -240,6 +278,11 @@ void Session::run(std::span<const Datum* const> inputs, std::span<Datum> outputs
   check_inputs(inputs);
   check(outputs.size() == outputs_.size(), Code::kInvalidArgument, "the model gives ", outputs_.size(),
         " outputs, ", outputs.size(), " were asked for");
+  if (assumed_defaults_) {
+    bool override = overrides_default(inputs);
+    last_run_overrode_ = override;
+    if (override) return overridden().run(inputs, outputs, fixed, cancel);
+  }
   RunContext c;
   c.cancel = cancel;
   c.max_loop_trips = options_.max_loop_trips;

@@ -1,5 +1,6 @@
 // A model made ready to run on its devices. Threads may share one.
 #pragma once
+#include <atomic>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -50,8 +51,12 @@ class Session {
   std::string print_graph() const { return print(model_.graph); }
 
  private:
-  Session(Model model, const SessionOptions& options, std::shared_ptr<const MappedFile> file);
+  Session(Model model, const SessionOptions& options, std::shared_ptr<const MappedFile> file,
+          std::shared_ptr<Budget> budget = nullptr);
   void prepare();
+  void assume_defaults();
+  bool overrides_default(std::span<const Datum* const> inputs) const;
+  Session& overridden();
   void make_devices();
   void record_ports();
   void check_inputs(std::span<const Datum* const> inputs) const;
@@ -71,12 +76,19 @@ class Session {
   std::vector<std::pair<std::string, int>> operator_counts_;  // of the model as read
   passes::PassContext pass_context_;
   int profile_count_ = 0;
-  std::unique_ptr<Budget> budget_;
+  std::shared_ptr<Budget> budget_;
   std::unique_ptr<plan::CompiledGraph> compiled_;
   std::unique_ptr<InstancePool> pool_;
   std::mutex profile_mutex_;
   Recorder profile_;
   int64_t profile_runs_ = 0, profile_wall_ns_ = 0;
+  // Inputs with defaults are compiled as the constants they nearly always are. The model as it was read waits
+  // here for the first run that gives one of them; that run makes the second session, which takes any value.
+  bool assumed_defaults_ = false;
+  std::unique_ptr<Model> as_read_;
+  std::unique_ptr<Session> overridden_;
+  std::mutex overridden_mutex_;
+  std::atomic<bool> last_run_overrode_{false};
 };
 
 }  // namespace skiff::runtime

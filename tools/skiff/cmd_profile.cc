@@ -124,7 +124,7 @@ int run_profile(const ProfileOptions& o) {
                 {"nodes", list}});
     return 0;
   }
-  std::stable_sort(nodes.begin(), nodes.end(), slower);
+  std::sort(nodes.begin(), nodes.end(), slower);
   TextTable a({"operator", ">nodes", ">time", ">%", ">GFLOP/s", ">GB/s", ">% roofline"});
   for (const Row& r : ops)
     a.add({r.op, std::to_string(r.count), human_time(r.ns), fixed(total > 0 ? 100 * r.ns / total : 0, 1),

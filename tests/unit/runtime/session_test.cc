@@ -277,6 +277,39 @@ TEST_CASE("a sparse initializer is a weight like any other") {
   expect_close(s->run(in), {Tensor::from(std::vector<float>{15, 2, 30, 8}, {2, 2})});
 }
 
+TEST_CASE("an input with a default is a constant until a run overrides it") {
+  Builder b;
+  ValueId x = b.input("x", SymShape(Dims{2, 3}));
+  ValueId w = b.m.graph.add_constant("w", Tensor::from(std::vector<float>{1, 0, 0, 1, 1, 1}, {3, 2}));
+  ValueId scale = b.m.graph.add_constant("scale", Tensor::from(std::vector<float>{2.0F}, {1}));
+  for (ValueId v : {w, scale}) {
+    b.m.graph.mutable_value(v).overridable = true;
+    b.m.graph.mark_input(v);
+  }
+  b.m.graph.mark_output(b.op("MatMul", {x, b.op("Mul", {w, scale})}));
+  SessionOptions o;
+  o.profile = true;
+  auto s = Session::from_model(std::move(b.m), o);
+  REQUIRE(s->inputs().size() == 3);
+  CHECK(s->inputs()[1].optional);
+  Datum in = Tensor::from(std::vector<float>{1, 2, 3, 4, 5, 6}, {2, 3});
+  std::vector<Datum> plain = {in, Datum(), Datum()};
+  std::vector<Datum> usual = {Tensor::from(std::vector<float>{8, 10, 20, 22}, {2, 2})};
+  expect_close(s->run(plain), usual);
+  // Folded and packed: the product alone is left to run.
+  CHECK(s->info_json("").find("matmul_packed_f32") != std::string::npos);
+  CHECK(s->profile_json().find("\"Mul\"") == std::string::npos);
+
+  std::vector<Datum> over = {in, Datum(), Tensor::from(std::vector<float>{-1.0F}, {1})};
+  expect_close(s->run(over), {Tensor::from(std::vector<float>{-4, -5, -10, -11}, {2, 2})});
+  CHECK(s->profile_json().find("\"runs\":1") != std::string::npos);
+  over = {in, Tensor::from(std::vector<float>{0, 1, 0, 1, 0, 1}, {3, 2}), Datum()};
+  expect_close(s->run(over), {Tensor::from(std::vector<float>{0, 12, 0, 30}, {2, 2})});
+  expect_close(s->run(plain), usual);
+  over[1] = Tensor::from(std::vector<float>{0, 1}, {2, 1});
+  CHECK_THROWS_AS(s->run(over), Error);  // the declared shape still binds
+}
+
 TEST_CASE("placement: unknown devices and nodes are errors; the profile names kernels") {
   SessionOptions o;
   o.place = "op:Conv=fpga";
