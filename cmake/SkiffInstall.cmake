@@ -12,6 +12,12 @@ file(WRITE ${CMAKE_BINARY_DIR}/skiff-config.cmake
 write_basic_package_version_file(${CMAKE_BINARY_DIR}/skiff-config-version.cmake COMPATIBILITY SameMajorVersion)
 install(FILES ${CMAKE_BINARY_DIR}/skiff-config.cmake ${CMAKE_BINARY_DIR}/skiff-config-version.cmake
         DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/skiff)
+set(part_flags "")
+foreach(l ${SKIFF_PART_LIBRARIES})
+  get_filename_component(n ${l} NAME_WE)
+  string(REGEX REPLACE "^lib" "-l" n ${n})
+  string(APPEND part_flags " ${n}")
+endforeach()
 file(WRITE ${CMAKE_BINARY_DIR}/skiff.pc
 "prefix=${CMAKE_INSTALL_PREFIX}
 libdir=\${prefix}/${CMAKE_INSTALL_LIBDIR}
@@ -21,7 +27,7 @@ Name: skiff
 Description: ${PROJECT_DESCRIPTION}
 Version: ${PROJECT_VERSION}
 Libs: -L\${libdir} -lskiff
-Libs.private: -lstdc++ -lpthread
+Libs.private: -lstdc++ -lpthread ${part_flags}
 Cflags: -I\${includedir}
 ")
 install(FILES ${CMAKE_BINARY_DIR}/skiff.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs the Debian packages the build ("build") or the tests ("test") need, and only those that are missing.
 set -eu
-build="g++-12 cmake ninja-build make libprotozero-dev libcli11-dev nlohmann-json3-dev libjpeg62-turbo-dev libpng-dev zlib1g-dev"
+build="g++-12 cmake ninja-build make libprotozero-dev libcli11-dev nlohmann-json3-dev libjpeg62-turbo-dev libpng-dev zlib1g-dev libre2-dev libtiff-dev libwebp-dev libopenjp2-7-dev"
 test="doctest-dev python3 python3-venv binutils zstd"
 want="$build"
 if [ "${1:-build}" = test ]; then want="$build $test"; fi

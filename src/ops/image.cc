@@ -1,8 +1,9 @@
-// Image operators that are not Resize: NonMaxSuppression and the removed Crop, ImageScaler,
+// Image operators that are not Resize: NonMaxSuppression, ImageDecoder and the removed Crop, ImageScaler,
 // Affine.
 #include <algorithm>
 #include <cmath>
 
+#include "codecs/image.h"
 #include "ops/real_view.h"
 
 namespace skiff {
@@ -149,6 +150,46 @@ void image_scaler_reference(KernelContext& c) {
   ref::store_all(c.out(0, x.dtype(), x.dims()), v.data());
 }
 
+// ---------------------------------------------------------------- ImageDecoder
+
+std::string pixel_format(const Node& n) {
+  std::string f = n.attr_s("pixel_format", "RGB");
+  check(f == "RGB" || f == "BGR" || f == "Grayscale", Code::kInvalidModel, "attribute 'pixel_format' = '", f,
+        "'; it must be 'RGB', 'BGR' or 'Grayscale'");
+  return f;
+}
+
+void infer_decoder(InferContext& c) {
+  c.expect_rank(0, 1);
+  SymShape y = SymShape::of_rank(3);
+  y[2] = int64_t{pixel_format(c.node()) == "Grayscale" ? 1 : 3};
+  c.set(0, DType::kUint8, std::move(y));
+}
+
+// What cannot be decoded gives an image without pixels, as the standard wants it.
+void decoder_reference(KernelContext& c) {
+  const Tensor& x = c.in(0);
+  std::string format = pixel_format(c.node());
+  codecs::Image image;
+  try {
+    image = codecs::decode_image({x.data<char>(), x.bytes()});
+  } catch (const Error& e) {
+    if (e.code() != Code::kInvalidArgument) throw;
+  }
+  int64_t channels = format == "Grayscale" ? 1 : 3;
+  auto* y = c.out(0, DType::kUint8, {image.height, image.width, channels}).data<uint8_t>();
+  for (size_t i = 0; i < image.pixels.size(); i += 3) {
+    const uint8_t* p = image.pixels.data() + i;
+    if (channels == 1) {
+      *y++ = codecs::luma(p);
+      continue;
+    }
+    for (size_t k = 0; k < 3; ++k) *y++ = p[format == "BGR" ? 2 - k : k];
+  }
+}
+
+// ---------------------------------------------------------------- Affine
+
 void affine_block(const double* const* in, double* out, int64_t n, const double* p) {
   for (int64_t i = 0; i < n; ++i) out[i] = p[0] * in[0][i] + p[1];
 }
@@ -171,6 +212,17 @@ SKIFF_OP_DEF(ai_onnx, Crop) {
           .attributes = {{"border", AttrType::kInts, true}, {"scale", AttrType::kInts}},
           .infer = infer_crop,
           .reference = crop_reference};
+}
+
+SKIFF_OP_DEF(ai_onnx, ImageDecoder) {
+  return {.name = "ImageDecoder",
+          .versions = {20},
+          .inputs = {{"encoded_stream", mask_of(DType::kUint8)}},
+          .outputs = {{"image", mask_of(DType::kUint8)}},
+          .attributes = {{"pixel_format", AttrType::kString}},
+          .infer = infer_decoder,
+          .reference = decoder_reference,
+          .flags = kDataDependent};
 }
 
 SKIFF_OP_DEF(ai_onnx, ImageScaler) {

@@ -9,7 +9,7 @@ say() { echo "$1"; bad=1; }
 # rank of a layer; a file may include its own layer and those of lower rank
 rank() {
   case $1 in
-    base) echo 0 ;; tensor) echo 1 ;; graph) echo 2 ;; ops) echo 3 ;;
+    base) echo 0 ;; codecs | text | tensor) echo 1 ;; graph) echo 2 ;; ops) echo 3 ;;
     onnx | passes | device) echo 4 ;; plan) echo 5 ;; runtime) echo 6 ;;
     adapt | serve) echo 7 ;; capi) echo 8 ;; *) echo none ;;
   esac
