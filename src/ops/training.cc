@@ -1,4 +1,5 @@
-// Losses (NegativeLogLikelihoodLoss, SoftmaxCrossEntropyLoss) and optimizer steps (Adagrad, Adam, Momentum).
+// Losses (NegativeLogLikelihoodLoss, SoftmaxCrossEntropyLoss), optimizer steps (Adagrad, Adam, Momentum) and
+// Gradient.
 #include <algorithm>
 #include <cmath>
 
@@ -193,6 +194,18 @@ OpDef optimizer(const char* name, void (*reference)(KernelContext&), std::vector
           .reference = reference};
 }
 
+// ---------------------------------------------------------------- Gradient
+
+// A gradient has its variable's type.
+void infer_gradient(InferContext& c) {
+  for (size_t i = 0; i < c.outputs() && i < c.inputs(); ++i) c.set(i, c.type(i));
+}
+
+// It speaks of the graph around it, so the pass expand_gradients turns it into nodes before anything runs.
+void gradient_reference(KernelContext& c) {
+  fail(Code::kInternal, c.node().label(), " was not expanded (pass expand_gradients)");
+}
+
 }  // namespace
 
 SKIFF_OP_DEF(ai_onnx, NegativeLogLikelihoodLoss) {
@@ -217,6 +230,18 @@ SKIFF_OP_DEF(ai_onnx_preview_training, Adam) {
                     {"epsilon", AttrType::kFloat},
                     {"norm_coefficient", AttrType::kFloat},
                     {"norm_coefficient_post", AttrType::kFloat}});
+}
+SKIFF_OP_DEF(ai_onnx_preview_training, Gradient) {
+  return {.domain = "ai.onnx.preview.training",
+          .name = "Gradient",
+          .versions = {1},
+          .inputs = {{"Inputs", 0, 0, Arity::kVariadic}},
+          .outputs = {{"Outputs", kFloatTypes, 0, Arity::kVariadic}},
+          .attributes = {{"xs", AttrType::kStrings, true},
+                         {"y", AttrType::kString, true},
+                         {"zs", AttrType::kStrings}},
+          .infer = infer_gradient,
+          .reference = gradient_reference};
 }
 SKIFF_OP_DEF(ai_onnx_preview_training, Momentum) {
   return optimizer("Momentum", momentum,

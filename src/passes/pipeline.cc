@@ -4,6 +4,7 @@
 #include <chrono>
 
 #include "ops/infer.h"
+#include "passes/expand_gradients.h"
 #include "passes/fold_constants.h"
 #include "passes/fold_dequantized_weights.h"
 #include "passes/fuse_batch_norms.h"
@@ -30,6 +31,7 @@ namespace {
   Pass { #name, what, name }
 constexpr Pass kGeneral[] = {
     SKIFF_PASS(inline_functions, "model-local functions become plain nodes"),
+    SKIFF_PASS(expand_gradients, "Gradient becomes the nodes that compute it"),
     SKIFF_PASS(inline_branches, "If with a constant condition becomes its taken branch"),
     SKIFF_PASS(fold_constants, "nodes whose result is known become constants"),
     SKIFF_PASS(remove_dead_nodes, "nodes nothing depends on go"),

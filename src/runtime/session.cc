@@ -46,13 +46,14 @@ void densify_constants(Graph& g) {
         if (*s) densify_constants(**s);
 }
 
-// "all" stands for every pass a model can run without: function calls must be expanded.
+// "all" stands for every pass a model can run without: function calls and gradients must be expanded.
 void expand_all(std::vector<std::string>& skip) {
   if (std::find(skip.begin(), skip.end(), "all") == skip.end()) return;
   skip.clear();
   for (auto list : {passes::general_passes(), passes::target_passes()})
     for (const passes::Pass& p : list)
-      if (std::string_view(p.name) != "inline_functions") skip.emplace_back(p.name);
+      if (std::string_view n = p.name; n != "inline_functions" && n != "expand_gradients")
+        skip.emplace_back(n);
 }
 
 // What a session needs of a model: no producer, no documentation. Tensors are shared.
