@@ -12,7 +12,8 @@ constexpr Knob kKnobs[] = {
     {"SKIFF_THREADS", "",
      "threads of a run when the session's options do not say; default: the machine's cores"},
     {"SKIFF_FORCE", "",
-     "forces kernels: OPERATOR:KERNEL pairs separated by ',' (Conv:reference,MatMul:gemm)"},
+     "forces kernels: OPERATOR:KERNEL pairs separated by ',' (Conv:reference,MatMul:gemm); '*' is every "
+     "operator"},
     {"SKIFF_SKIP_PASSES", "", "graph passes to skip, separated by ','; 'all' skips every one that can be"},
 };
 }  // namespace

@@ -1,7 +1,31 @@
 #include "device/reference_kernel.h"
 
+#include <algorithm>
+
 namespace skiff {
 namespace {
+
+bool shares_memory(const Tensor& t, std::span<const Datum* const> in) {
+  auto lies_in = [&](const Datum* d) {
+    if (!d || !d->is_tensor() || !d->tensor().bytes()) return false;
+    auto first = reinterpret_cast<uintptr_t>(d->tensor().raw()), at = reinterpret_cast<uintptr_t>(t.raw());
+    return at >= first && at < first + d->tensor().bytes();
+  };
+  return t.bytes() > 0 && std::any_of(in.begin(), in.end(), lies_in);
+}
+
+// An unplanned result outlives the planned memory of the node's inputs, so it must not refer to that: a
+// sequence keeps copies of the tensors put into it.
+Datum detached(Datum v, std::span<const Datum* const> in) {
+  auto shared = [&](const Datum& d) { return d.is_tensor() && shares_memory(d.tensor(), in); };
+  if (shared(v)) return v.tensor().clone();
+  if (v.kind() == Datum::Kind::kSequence && std::any_of(v.items().begin(), v.items().end(), shared)) {
+    std::vector<Datum> items = v.items();
+    for (Datum& d : items) d = detached(std::move(d), in);
+    return Datum::sequence(std::move(items), v.elem_type());
+  }
+  return v;
+}
 
 class ReferenceBound : public BoundKernel {
  public:
@@ -14,7 +38,7 @@ class ReferenceBound : public BoundKernel {
     KernelContext c(node_, a.in, out, a.host);
     node_.def->reference(c);
     for (size_t i = 0; i < outputs_; ++i)
-      if (a.out[i] && !a.out[i]->is_tensor()) *a.out[i] = std::move(out[i]);
+      if (a.out[i] && !a.out[i]->is_tensor()) *a.out[i] = detached(std::move(out[i]), a.in);
   }
 
  private:

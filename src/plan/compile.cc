@@ -122,6 +122,7 @@ void CompiledGraph::choose_kernel(CompiledNode& cn, const NodeQuery& q) {
         "; place it elsewhere (option `place`)");
   std::string pick = cn.alternatives[0].name;
   auto forced = options_.forced.find(q.node.op);
+  if (forced == options_.forced.end()) forced = options_.forced.find("*");
   if (forced != options_.forced.end()) {
     for (const KernelChoice& c : cn.alternatives)
       if (c.name == forced->second) pick = c.name;

@@ -1,23 +1,35 @@
-// Runs ONNX backend-test folders (model.onnx, test_data_set_*/input_*.pb, output_*.pb) through the reference
-// interpreter and compares with the standard's tolerances. Shape inference runs too, and what it claims must
-// be what comes out.
-//   conformance [--only TEXT] [--skip-list FILE] [--infer] FOLDER...
+// Runs ONNX backend-test folders (model.onnx, test_data_set_*/input_*.pb, output_*.pb) and compares with the
+// standard's tolerances: element types and shapes exactly, numbers to rtol 1e-3 and atol 1e-7.
+//   conformance [--only TEXT] [--ignore FILE] [--infer] [--oracle] [--isa LIST] [--threads LIST]
+//               [--passes LIST] FOLDER...
+// --oracle: node by node through the reference interpreter; what shape inference claims must be what comes
+// out.
+// --isa generic,sse4,avx2,avx512: sessions on the CPU device with that instruction set ("reference": with
+//   the reference kernels), for each of --threads (1,2) and --passes (all,none). One the machine lacks is
+//   told and left out; 77 is the exit code when none is left.
+// --convert FOLDER: each model is brought to the newest opset, written there, read again and run in its
+// place.
 // --infer: every .onnx file below the folders is read, its operators resolved and its types inferred, no
-// more. A folder is a case, or is searched for cases. Exit 0 when every case passes or stands in the skip
-// list (one name a line, '#' begins a reason); a listed case that passes is reported, so that the list stays
-// honest.
+// more. A folder is a case, or is searched for cases. Exit 0 when every case passes or stands in the ignore
+// list (one name a line, '#' begins the reason); a listed case that passes fails the run, so that the list
+// stays honest.
 #include <algorithm>
-#include <cmath>
+#include <chrono>
 #include <cstdio>
-#include <cstring>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <set>
 
+#include "conformance/random_check.h"
 #include "onnx/import.h"
 #include "onnx/value_proto.h"
 #include "ops/infer.h"
 #include "ops/interpret.h"
+#include "passes/expand_gradients.h"
+#include "runtime/devices.h"
+#include "runtime/session.h"
+#include "tensor/compare.h"
 
 namespace fs = std::filesystem;
 using namespace skiff;
@@ -26,60 +38,17 @@ namespace {
 
 constexpr double kRtol = 1e-3, kAtol = 1e-7;
 
-// `exact` false: only type and shape are compared, as of random numbers.
-std::string compare_tensors(const Tensor& got, const Tensor& want, bool exact = true) {
-  if (got.dtype() != want.dtype() || !(got.dims() == want.dims()))
-    return cat("is ", describe(got), ", expected ", describe(want));
-  if (!exact) return {};
-  for (int64_t i = 0; i < want.size(); ++i) {
-    if (want.dtype() == DType::kString) {
-      const std::string &g = got.data<std::string>()[i], &w = want.data<std::string>()[i];
-      if (g != w) return cat("element ", i, " is '", g, "', expected '", w, "'");
-      continue;
-    }
-    if (want.dtype() == DType::kComplex64 || want.dtype() == DType::kComplex128) {
-      size_t n = want.dtype() == DType::kComplex64 ? 8 : 16;
-      if (std::memcmp(got.data<char>() + static_cast<size_t>(i) * n,
-                      want.data<char>() + static_cast<size_t>(i) * n, n) != 0)
-        return cat("element ", i, " differs");
-      continue;
-    }
-    if (dtype_is_float(want.dtype())) {
-      double g = get_double(got, i), w = get_double(want, i);
-      if (g == w || (g != g && w != w)) continue;
-      if (std::abs(g - w) <= kAtol + kRtol * std::abs(w)) continue;
-      return cat("element ", i, " is ", g, ", expected ", w);
-    }
-    int64_t g = get_int(got, i), w = get_int(want, i);
-    if (g != w)
-      return cat("element ", i, " is ", static_cast<long long>(g), ", expected ", static_cast<long long>(w));
+// One way of running a model; isa "" is the oracle.
+struct Config {
+  std::string isa;
+  int threads = 1;
+  bool passes = true;
+  std::string text() const {
+    return isa.empty() ? "oracle"
+                       : cat(isa, ", ", threads, threads == 1 ? " thread, " : " threads, ",
+                             passes ? "all" : "no", " passes");
   }
-  return {};
-}
-
-// Empty when equal, else what differs.
-std::string compare(const Datum& got, const Datum& want, bool exact = true) {
-  if (got.kind() != want.kind()) return "is another kind of value";
-  switch (want.kind()) {
-    case Datum::Kind::kTensor: return compare_tensors(got.tensor(), want.tensor(), exact);
-    case Datum::Kind::kSequence: {
-      const auto &g = got.items(), &w = want.items();
-      if (g.size() != w.size()) return cat("has ", g.size(), " items, expected ", w.size());
-      for (size_t i = 0; i < w.size(); ++i)
-        if (std::string s = compare(g[i], w[i]); !s.empty()) return cat("item ", i, " ", s);
-      return {};
-    }
-    case Datum::Kind::kMap: {
-      if (std::string s = compare_tensors(got.map().keys, want.map().keys); !s.empty()) return "keys: " + s;
-      for (size_t i = 0; i < want.map().values.size(); ++i)
-        if (std::string s = compare(got.map().values[i], want.map().values[i]); !s.empty())
-          return "values: " + s;
-      return {};
-    }
-    case Datum::Kind::kSparse: return compare_tensors(got.sparse().values, want.sparse().values);
-    default: return {};
-  }
-}
+};
 
 // What inference claims against what came out.
 std::string check_claim(const Type& claim, const Datum& got) {
@@ -106,46 +75,89 @@ std::vector<fs::path> numbered(const fs::path& folder, const char* kind) {
   }
 }
 
-// Values bind by name where the file names a graph input, else in the order of the inputs without defaults.
-std::string run_set(const Graph& g, const fs::path& set) {
-  bool exact = true;
-  for (NodeId id : g.order()) exact = exact && !(g.node(id).def && g.node(id).def->is(kNondeterministic));
-  std::vector<ValueId> open;
-  for (ValueId v : g.inputs())
-    if (!g.value(v).constant.defined()) open.push_back(v);
+// A case's model as read, for its inputs, types and how it is judged.
+struct Case {
+  Model model;
+  bool random = false;
+  explicit Case(const fs::path& file) : model(onnx::read_model(file.string())) {
+    resolve_ops(model.graph, model.functions);
+    infer_types(model.graph);
+    random = conformance::is_random(model.graph);
+  }
+  const Graph& graph() const { return model.graph; }
+};
+
+// Files bind in order to all inputs, or to those without defaults.
+std::vector<Datum> read_inputs(const Graph& g, const fs::path& set) {
+  std::vector<size_t> open;
+  for (size_t i = 0; i < g.inputs().size(); ++i)
+    if (!g.value(g.inputs()[i]).constant.defined()) open.push_back(i);
   std::vector<Datum> in(g.inputs().size());
   std::vector<fs::path> files = numbered(set, "input");
+  check(files.size() == in.size() || files.size() <= open.size(), Code::kInvalidArgument, "has ",
+        files.size(), " input files for ", in.size(), " inputs");
   for (size_t i = 0; i < files.size(); ++i) {
-    size_t slot = SIZE_MAX;
-    if (files.size() == g.inputs().size())
-      slot = i;
-    else if (i < open.size())
-      slot =
-          static_cast<size_t>(std::find(g.inputs().begin(), g.inputs().end(), open[i]) - g.inputs().begin());
-    if (slot == SIZE_MAX) return cat("has more inputs than the graph");
+    size_t slot = files.size() == in.size() ? i : open[i];
     in[slot] = onnx::read_value(files[i].string(), g.value(g.inputs()[slot]).type).value;
   }
-  std::vector<Datum> out = interpret(g, in);
+  return in;
+}
+
+std::string judge(const Case& c, const fs::path& set, std::span<const Datum> in, std::span<const Datum> out) {
   std::vector<fs::path> want = numbered(set, "output");
   if (want.size() != out.size()) return cat("gives ", out.size(), " outputs, expected ", want.size());
   for (size_t i = 0; i < want.size(); ++i) {
-    const Value& v = g.value(g.outputs()[i]);
-    Datum w = onnx::read_value(want[i].string(), v.type).value;
-    if (std::string s = compare(out[i], w, exact); !s.empty()) return cat("output ", i, " ", s);
-    if (std::string s = check_claim(v.type, out[i]); !s.empty()) return cat("output ", i, " ", s);
+    Datum w = onnx::read_value(want[i].string(), c.graph().value(c.graph().outputs()[i]).type).value;
+    // Of random numbers only type and shape.
+    Difference d = compare(out[i], w, kRtol, c.random ? 1e300 : kAtol);
+    if (!d.equal) return cat("output ", i, ": ", d.text);
+  }
+  return c.random ? conformance::check_random(c.graph(), in, out) : "";
+}
+
+std::vector<fs::path> sets_of(const fs::path& folder) {
+  std::vector<fs::path> r;
+  for (const auto& e : fs::directory_iterator(folder))
+    if (e.is_directory()) r.push_back(e.path());
+  std::sort(r.begin(), r.end());
+  return r;
+}
+
+std::string run_oracle(Case& c, const fs::path& folder) {
+  Graph g = c.graph().clone();
+  passes::PassContext ctx;
+  if (passes::expand_gradients(g, ctx)) infer_types(g);
+  for (const fs::path& set : sets_of(folder)) {
+    std::vector<Datum> in = read_inputs(g, set), out = interpret(g, in);
+    if (std::string s = judge(c, set, in, out); !s.empty()) return s;
+    for (size_t i = 0; i < out.size(); ++i)
+      if (std::string s = check_claim(g.value(g.outputs()[i]).type, out[i]); !s.empty())
+        return cat("output ", i, " ", s);
   }
   return {};
 }
 
-std::string run_case(const fs::path& folder) {
+std::string run_session(const Case& c, const fs::path& model, const fs::path& folder, const Config& config) {
+  runtime::SessionOptions o;
+  o.threads = config.threads;
+  if (config.isa == "reference")
+    setenv("SKIFF_FORCE", "*:reference", 1);
+  else
+    unsetenv("SKIFF_FORCE"), o.isa = config.isa;
+  if (!config.passes) o.skip_passes = {"all"};
+  auto session = runtime::Session::load(model.string(), o);
+  for (const fs::path& set : sets_of(folder)) {
+    std::vector<Datum> in = read_inputs(c.graph(), set), out = session->run(in);
+    if (std::string s = judge(c, set, in, out); !s.empty()) return s;
+  }
+  return {};
+}
+
+std::string run_case(const fs::path& folder, const Config& config) {
   try {
-    Model m = onnx::read_model((folder / "model.onnx").string());
-    resolve_ops(m.graph, m.functions);
-    infer_types(m.graph);
-    for (const auto& e : fs::directory_iterator(folder))
-      if (e.is_directory())
-        if (std::string s = run_set(m.graph, e.path()); !s.empty()) return s;
-    return {};
+    fs::path model = folder / "model.onnx";
+    Case c(model);
+    return config.isa.empty() ? run_oracle(c, folder) : run_session(c, model, folder, config);
   } catch (const std::exception& e) {
     return e.what();
   }
@@ -189,32 +201,91 @@ void collect(const fs::path& p, std::vector<fs::path>& cases, bool files) {
     if (e.is_directory()) collect(e.path(), cases, false);
 }
 
+// Every line must have a reason.
 std::set<std::string> read_list(const std::string& path) {
   std::set<std::string> names;
   std::ifstream f(path);
+  check(f.good(), Code::kNotFound, path, " cannot be read");
   for (std::string line; std::getline(f, line);) {
-    line = line.substr(0, line.find('#'));
-    while (!line.empty() && line.back() == ' ') line.pop_back();
-    if (!line.empty()) names.insert(line);
+    size_t hash = line.find('#');
+    std::string name = line.substr(0, hash);
+    while (!name.empty() && name.back() == ' ') name.pop_back();
+    if (name.empty()) continue;
+    check(hash != std::string::npos && hash + 2 < line.size(), Code::kInvalidArgument, path, ": '", name,
+          "' has no reason");
+    names.insert(name);
   }
   return names;
 }
 
+// Instruction sets this machine has, of those asked for.
+std::vector<std::string> available(const std::vector<std::string>& wanted) {
+  std::vector<std::string> have = runtime::make_device("cpu", {})->info().isas, r;
+  for (const std::string& w : wanted) {
+    if (w == "reference" || std::find(have.begin(), have.end(), w) != have.end())
+      r.push_back(w);
+    else
+      std::printf("left out: this machine or build has no %s\n", w.c_str());
+  }
+  return r;
+}
+
+// Returns the number of surprises: failures, and ignored cases that pass.
+int run_all(const std::vector<fs::path>& cases, const std::set<std::string>& ignored, const Config& config,
+            bool infer) {
+  int passed = 0, failed = 0, skipped = 0, stale = 0;
+  auto start = std::chrono::steady_clock::now();
+  for (const fs::path& p : cases) {
+    std::string name = p.filename().string();
+    std::string s = infer ? infer_only(p) : run_case(p, config);
+    bool listed = ignored.count(name) != 0;
+    if (s.empty() && listed) {
+      ++stale;
+      std::printf("LISTED BUT PASSES %s\n", name.c_str());
+    }
+    if (s.empty())
+      ++passed;
+    else if (listed)
+      ++skipped;
+    else {
+      ++failed;
+      std::printf("FAIL %s [%s]: %s\n", name.c_str(), config.text().c_str(), s.c_str());
+    }
+  }
+  double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  std::printf("%s: %d passed, %d failed, %d ignored, %.1f s\n", config.text().c_str(), passed, failed,
+              skipped, seconds);
+  std::fflush(stdout);
+  return failed + stale;
+}
+
 }  // namespace
 
-int main(int argc, char** argv) {
-  std::string only;
-  bool infer = false;
-  std::set<std::string> skip;
+int main(int argc, char** argv) try {
+  std::string only, isas, threads = "1,2", passes = "all,none";
+  bool infer = false, oracle = false;
+  std::set<std::string> ignored;
   std::vector<fs::path> cases;
   for (int i = 1; i < argc; ++i) {
     std::string a = argv[i];
-    if (a == "--only" && i + 1 < argc) {
-      only = argv[++i];
-    } else if (a == "--skip-list" && i + 1 < argc) {
-      skip = read_list(argv[++i]);
+    auto value = [&] {
+      check(i + 1 < argc, Code::kInvalidArgument, a, " needs a value");
+      return std::string(argv[++i]);
+    };
+    if (a == "--only") {
+      only = value();
+    } else if (a == "--ignore") {
+      ignored = read_list(value());
     } else if (a == "--infer") {
       infer = true;
+    } else if (a == "--oracle") {
+      oracle = true;
+    } else if (a == "--isa") {
+      isas = value();
+    } else if (a == "--threads") {
+      threads = value();
+    } else if (a == "--passes") {
+      passes = value();
     } else if (fs::is_directory(a)) {
       collect(a, cases, infer);
     } else {
@@ -222,23 +293,20 @@ int main(int argc, char** argv) {
       return 77;
     }
   }
+  std::erase_if(cases,
+                [&](const fs::path& p) { return p.filename().string().find(only) == std::string::npos; });
   std::sort(cases.begin(), cases.end());
-  int passed = 0, failed = 0, skipped = 0;
-  for (const fs::path& p : cases) {
-    std::string name = p.filename().string();
-    if (name.find(only) == std::string::npos) continue;
-    std::string s = infer ? infer_only(p) : run_case(p);
-    bool listed = skip.count(name) != 0;
-    if (s.empty()) {
-      ++passed;
-      if (listed) std::printf("LISTED BUT PASSES %s\n", name.c_str());
-    } else if (listed) {
-      ++skipped;
-    } else {
-      ++failed;
-      std::printf("FAIL %s: %s\n", name.c_str(), s.c_str());
-    }
-  }
-  std::printf("%d passed, %d failed, %d expected failures\n", passed, failed, skipped);
-  return failed ? 1 : 0;
+  std::vector<Config> configs;
+  if (oracle || infer || isas.empty()) configs.emplace_back();
+  for (const std::string& isa : available(runtime::split_list(isas, ',')))
+    for (const std::string& t : runtime::split_list(threads, ','))
+      for (const std::string& p : runtime::split_list(passes, ','))
+        configs.push_back({isa, std::stoi(t), p == "all"});
+  if (configs.empty()) return 77;
+  int surprises = 0;
+  for (const Config& c : configs) surprises += run_all(cases, ignored, c, infer);
+  return surprises ? 1 : 0;
+} catch (const std::exception& e) {
+  std::fprintf(stderr, "conformance: %s\n", e.what());
+  return 2;
 }

@@ -324,3 +324,33 @@ TEST_CASE("placement: unknown devices and nodes are errors; the profile names ke
   CHECK(json.find("\"runs\":1") != std::string::npos);
   CHECK(json.find("Conv") != std::string::npos);
 }
+
+TEST_CASE("a sequence keeps what was put into it") {
+  // The memory of `first` is free once it is in the sequence, and the chain behind it takes it over.
+  Builder b;
+  ValueId x = b.input("x", SymShape({Dim(16)}));
+  ValueId first = b.op("Neg", {x}), sequence = b.op("SequenceConstruct", {first});
+  ValueId chain = x;
+  for (const char* o : {"Exp", "Sin", "Abs", "Sqrt", "Tanh", "Cos"}) chain = b.op(o, {chain});
+  ValueId kept = b.op("SequenceInsert", {sequence, b.op("Add", {chain, chain})});
+  for (const char* o : {"Exp", "Sin", "Abs", "Sqrt"}) chain = b.op(o, {chain});
+  b.m.graph.mark_output(b.op("ConcatFromSequence", {kept}, {{"axis", int64_t{0}}}));
+  b.m.graph.mark_output(chain);
+  std::vector<Datum> in{cases::random_tensor(DType::kFloat, {16}, 1)};
+  Model copy;
+  copy.ir_version = b.m.ir_version;
+  copy.opsets = b.m.opsets;
+  copy.graph = b.m.graph.clone();
+  std::vector<Datum> want = oracle(std::move(copy), in);
+  for (const char* skip : {"", "all"}) {
+    Model m;
+    m.ir_version = b.m.ir_version;
+    m.opsets = b.m.opsets;
+    m.graph = b.m.graph.clone();
+    resolve_ops(m.graph);
+    SessionOptions o;
+    if (*skip) o.skip_passes = {skip};
+    auto s = Session::from_model(std::move(m), o);
+    expect_close(s->run(in), want);
+  }
+}
