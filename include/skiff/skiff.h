@@ -78,7 +78,7 @@ SKIFF_API void skiff_string_free(char* s);
  * Key-value options of a session. Keys (defaults in brackets):
  *   threads            number of threads a run may use, the caller's included [cores of the machine]; 1 starts none
  *   isa                instruction set: generic sse4 avx2 avx512 ... [the best there is]
- *   device             device for every node: cpu, reference [cpu]
+ *   device             device for every node: cpu, reference [the first there is: cpu]
  *   place              further placement rules, applied in order: "NODE=device" by node name, "op:Conv=device" by
  *                      operator, "share:0.5=device" the first half of the nodes; separated by ';'
  *   memory_limit       bytes a session may hold for weights, arenas and outputs [0: no limit]
@@ -209,8 +209,8 @@ SKIFF_API skiff_status skiff_value_compare(const skiff_value* got, const skiff_v
 SKIFF_API skiff_status skiff_devices_json(char** json);
 /* Every environment knob (SKIFF_...): JSON array of {"name","value","default","description"}. */
 SKIFF_API skiff_status skiff_knobs_json(char** json);
-/* Measures this machine (some 200 ms): JSON {"threads","isa","fp32_gflops","read_gbps","copy_gbps"} for `device` with
- * the options' threads and isa; `options` may be NULL. */
+/* Measures this machine (some 200 ms): JSON {"threads","isa","fp32_gflops","read_gbps","copy_gbps"} for `device`
+ * (NULL: the first there is) with the options' threads and isa; `options` may be NULL. */
 SKIFF_API skiff_status skiff_measure_peaks_json(const char* device, const skiff_options* options, char** json);
 /* Operators this build knows: JSON array of {"domain","name","versions":[...]}. */
 SKIFF_API skiff_status skiff_operators_json(char** json);

@@ -152,7 +152,7 @@ skiff_status skiff_measure_peaks_json(const char* device, const skiff_options* o
       d.threads = options->options.threads;
       d.isa = options->options.isa;
     }
-    std::unique_ptr<Device> dev = runtime::make_device(device ? device : "cpu", d);
+    std::unique_ptr<Device> dev = runtime::make_device(device ? device : runtime::device_names().front(), d);
     Peaks p = dev->measure_peaks();
     JsonWriter w;
     w.begin_object().field("threads", p.threads).field("isa", dev->info().isa);

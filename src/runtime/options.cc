@@ -11,7 +11,7 @@ constexpr OptionInfo kOptions[] = {
     {"threads", "0",
      "threads a run may use, the caller's included; 0: SKIFF_THREADS, else the machine's cores"},
     {"isa", "", "instruction set of the CPU device: generic, sse4, avx2, avx512; empty: the best there is"},
-    {"device", "cpu", "device for every node: cpu, reference"},
+    {"device", "", "device for every node: cpu, reference; empty: the first there is"},
     {"place", "", "placement rules NODE=DEVICE, op:OPERATOR=DEVICE, share:FRACTION=DEVICE, separated by ';'"},
     {"memory_limit", "0", "bytes a session may hold for weights and arenas; K, M, G suffixes; 0: no limit"},
     {"skip_passes", "", "graph passes to skip, separated by ','; 'all': every one that can be skipped"},

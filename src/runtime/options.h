@@ -9,7 +9,7 @@ namespace skiff::runtime {
 
 struct SessionOptions {
   int threads = 0;  // 0: SKIFF_THREADS, else the machine's cores
-  std::string isa, device = "cpu", place;
+  std::string isa, device, place;  // device empty: the first of device_names()
   size_t memory_limit = 0;  // bytes; 0: none
   std::vector<std::string> skip_passes;
   bool profile = false;

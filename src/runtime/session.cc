@@ -105,6 +105,7 @@ std::unique_ptr<Session> Session::from_model(Model model, const SessionOptions& 
 Session::Session(Model model, const SessionOptions& options, std::shared_ptr<const MappedFile> file,
                  std::shared_ptr<Budget> budget)
     : options_(options), model_(std::move(model)), file_(std::move(file)), budget_(std::move(budget)) {
+  if (options_.device.empty()) options_.device = device_names().front();
   prepare();
   if (file_) file_->drop_pages();
 }

@@ -9,7 +9,7 @@ namespace skiff::tool {
 Peaks measure_peaks(const CommonOptions& o) {
   char* text = nullptr;
   api::Options options = make_options(o);
-  api::check(skiff_measure_peaks_json(o.device.empty() ? "cpu" : o.device.c_str(), options.get(), &text));
+  api::check(skiff_measure_peaks_json(o.device.empty() ? nullptr : o.device.c_str(), options.get(), &text));
   Json j = parse_json(api::take(text));
   Peaks p;
   p.gflops = number_or(j, "fp32_gflops", 0);
