@@ -184,6 +184,12 @@ SKIFF_API skiff_status skiff_sequence_create(const skiff_value* const* items, si
 SKIFF_API skiff_status skiff_map_create(const skiff_value* keys, const skiff_value* const* values, size_t count,
                                         skiff_value** value);
 
+/* The pixels of an image file's contents (JPEG, PNG, BMP, PNM, TIFF, WebP or JPEG 2000, told by the contents), as ONNX's
+ * ImageDecoder gives them: a uint8 tensor [height, width, 3], red, green, blue. Alpha is dropped, palettes and grey are
+ * spread, of more than 8 bits the upper 8 are kept. Errors: SKIFF_INVALID_ARGUMENT (no image, or a broken one),
+ * SKIFF_LIMIT (over 65500 pixels a side or 100 million in all), SKIFF_UNSUPPORTED (a format this build leaves out). */
+SKIFF_API skiff_status skiff_image_decode(const void* contents, size_t size, skiff_value** image);
+
 /* ONNX's own files of values (.pb: TensorProto, SequenceProto, MapProto, OptionalProto, tried in the order that fits
  * `kind`; SKIFF_KIND_NONE: tensor first). */
 SKIFF_API skiff_status skiff_value_read_pb(const char* path, skiff_kind kind, skiff_value** value, char** name);

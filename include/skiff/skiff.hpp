@@ -84,6 +84,13 @@ class Value {
     return Value(v);
   }
 
+  // The pixels of an image file's contents: uint8 [height, width, 3]; see skiff_image_decode.
+  static Value from_image(std::string_view contents) {
+    skiff_value* v = nullptr;
+    check(skiff_image_decode(contents.data(), contents.size(), &v));
+    return Value(v);
+  }
+
   skiff_kind kind() const { return v_ ? skiff_value_kind(v_.get()) : SKIFF_KIND_NONE; }
   skiff_dtype dtype() const {
     skiff_dtype t = SKIFF_UNDEFINED;

@@ -1,6 +1,7 @@
 #include <cstring>
 
 #include "capi/handles.h"
+#include "codecs/image.h"
 #include "onnx/value_proto.h"
 #include "ops/interpret.h"
 #include "tensor/compare.h"
@@ -52,6 +53,16 @@ const std::string& string_at(const skiff_value* v, size_t i) {
 }  // namespace
 
 extern "C" {
+
+skiff_status skiff_image_decode(const void* contents, size_t size, skiff_value** image) {
+  return guarded([&] {
+    check(contents != nullptr || size == 0, Code::kInvalidArgument, "contents is NULL");
+    codecs::Image i = codecs::decode_image({static_cast<const char*>(contents), size});
+    Tensor t(DType::kUint8, {i.height, i.width, 3});
+    std::memcpy(t.raw(), i.pixels.data(), i.pixels.size());
+    give(std::move(t), image);
+  });
+}
 
 skiff_status skiff_tensor_create(skiff_dtype dtype, const int64_t* dims, int rank, skiff_value** value) {
   return guarded([&] { give(Tensor(dtype_from(dtype), dims_from(dims, rank)), value); });

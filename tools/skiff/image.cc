@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cstring>
+#include <iterator>
+#include <skiff/skiff.hpp>
 
 #include "fail.h"
 #include "files.h"
@@ -17,52 +19,24 @@ Image::Image(int w, int h, int c, uint8_t value) : width(w), height(h), channels
 
 bool is_image_name(const std::string& path) {
   std::string e = extension(path);
-  return e == "jpg" || e == "jpeg" || e == "png" || e == "ppm" || e == "pgm" || e == "pnm";
+  constexpr const char* kNames[] = {"jpg", "jpeg", "png", "ppm", "pgm", "pbm",  "pnm",
+                                    "bmp", "tif",  "tiff", "webp", "jp2", "j2k"};
+  return std::find(std::begin(kNames), std::end(kNames), e) != std::end(kNames);
 }
 
 Image load_image(const std::string& path) { return decode_image(read_file(path, uint64_t{512} << 20), path); }
 
 Image decode_image(std::string_view s, const std::string& name) {
-  if (s.empty()) fail(name, ": the file is empty");
-  if (s.starts_with("\xFF\xD8\xFF")) return decode_jpeg(s, name);
-  if (s.starts_with(std::string_view("\x89PNG\r\n\x1a\n", 8))) return decode_png(s, name);
-  if (s.starts_with("P5") || s.starts_with("P6")) return decode_pnm(s, name);
-  fail(name, ": not an image this command reads; give a JPEG, PNG or binary PPM/PGM file");
-}
-
-Image decode_pnm(std::string_view s, const std::string& name) {
-  size_t at = 2;
-  auto number = [&] {
-    for (;;) {
-      while (at < s.size() && std::strchr(" \t\r\n", s[at])) ++at;
-      if (at >= s.size() || s[at] != '#') break;
-      while (at < s.size() && s[at] != '\n') ++at;
-    }
-    int v = 0;
-    size_t digits = 0;
-    for (; at < s.size() && s[at] >= '0' && s[at] <= '9'; ++at, ++digits) {
-      if (digits >= 8) fail(name, ": the PNM header is broken");
-      v = v * 10 + (s[at] - '0');
-    }
-    if (digits == 0) fail(name, ": the PNM header is broken");
-    return v;
-  };
-  int w = number(), h = number(), top = number();
-  ++at;  // exactly one white space
-  int channels = s[1] == '6' ? 3 : 1;
-  if (top != 255) fail(name, ": PNM files with ", top, " levels are not read; save it with 255");
-  if (w < 1 || h < 1 || w > kMaxSide || h > kMaxSide || static_cast<int64_t>(w) * h > kMaxPixels)
-    fail(name, ": ", w, "x", h, " pixels are outside the limits");
-  size_t need = static_cast<size_t>(w) * static_cast<size_t>(h) * static_cast<size_t>(channels);
-  if (at > s.size() || s.size() - at < need) fail(name, ": the image is cut short");
-  Image image(w, h, 3);
-  if (channels == 3) {
-    std::memcpy(image.pixels.data(), s.data() + at, need);
-  } else {
-    for (size_t i = 0; i < need; ++i)
-      std::fill_n(image.pixels.begin() + static_cast<std::ptrdiff_t>(3 * i), 3,
-                  static_cast<uint8_t>(s[at + i]));
+  api::Value value;
+  try {
+    value = api::Value::from_image(s);
+  } catch (const api::Exception& e) {
+    fail(name, ": ", e.what());
   }
+  std::vector<int64_t> shape = value.dims();
+  Image image(static_cast<int>(shape[1]), static_cast<int>(shape[0]), 3);
+  std::span<const uint8_t> pixels = value.data<uint8_t>();
+  std::copy(pixels.begin(), pixels.end(), image.pixels.begin());
   return image;
 }
 

@@ -1,4 +1,4 @@
-// Pictures: decoding JPEG, PNG and PNM, encoding PNG, resizing the way Pillow does.
+// Pictures: decoding, encoding as PNG, resizing the way Pillow does.
 #pragma once
 #include <cstdint>
 #include <string>
@@ -27,17 +27,11 @@ struct Image {
   }
 };
 
-// An RGB image from a JPEG, PNG or binary PNM (P5, P6) file, told apart by content. Alpha is dropped,
-// palettes and grey are spread to RGB, 16 bits keep the upper 8. Errors: ToolError naming `name`; limits are
-// checked before allocation.
+// An RGB image from the contents of a file of any format skiff_image_decode knows. Errors: ToolError naming `name`.
 Image decode_image(std::string_view contents, const std::string& name);
 Image load_image(const std::string& path);
 bool is_image_name(const std::string& path);
 
-// Part of decode_image; `name` is for messages.
-Image decode_jpeg(std::string_view contents, const std::string& name);
-Image decode_png(std::string_view contents, const std::string& name);
-Image decode_pnm(std::string_view contents, const std::string& name);
 // Errors: ToolError.
 std::string encode_png(const Image& image, const std::string& name);
 

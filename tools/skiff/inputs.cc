@@ -27,7 +27,7 @@ void add_input_options(CLI::App& app, InputOptions& o, const std::string& fill) 
   o.fill = fill;
   app.add_option(
          "--input,-i", o.inputs,
-         "NAME=FILE (NAME= may be left out when the model has one input): .jpg .png .ppm .npy .npz .pb .wav "
+         "NAME=FILE (NAME= may be left out when the model has one input): .jpg .png .bmp .ppm .tif .webp .jp2 .npy .npz .pb .wav "
          ".txt .csv, or a folder of images; repeat it for more inputs, or for more files of one input")
       ->allow_extra_args(false);
   app.add_option("--data", o.data, "Take the inputs from a folder of input_0.pb, input_1.pb ...");
@@ -202,7 +202,7 @@ void Inputs::bind_file(size_t input, const std::string& path) {
   size_t before = s.files.size();
   for (const std::string& name : list_folder(path))
     if (is_image_name(name)) s.files.push_back(join(path, name));
-  if (s.files.size() == before) fail(path, ": the folder holds no .jpg, .png or .ppm files");
+  if (s.files.size() == before) fail(path, ": the folder holds no image files");
 }
 
 void Inputs::bind_npz(const std::string& path) {
