@@ -89,6 +89,7 @@ SKIFF_API void skiff_string_free(char* s);
  *   time_limit         seconds one run may take [0: no limit]
  *   fold_limit         most bytes of one folded constant [16777216]
  *   external_data_dir  folder of external data for models loaded from memory [none]
+ *   custom_ops         shared libraries of custom operators, separated by ';', added to those loaded before [none]
  * Unknown keys and malformed values are refused at once.
  */
 SKIFF_API skiff_status skiff_options_create(skiff_options** options);
@@ -208,6 +209,179 @@ typedef struct skiff_difference {
 } skiff_difference;
 SKIFF_API skiff_status skiff_value_compare(const skiff_value* got, const skiff_value* want, double rtol, double atol,
                                            skiff_difference* difference);
+
+/* ---------------------------------------------------------------- custom operators
+ * An author describes an operator in a skiff_custom_op: its name, what it takes and gives, a type and shape rule, and a
+ * kernel. It is registered for the whole process or in the options of one session, from a program or from a shared
+ * library that exports SKIFF_REGISTER_OPS_SYMBOL. docs/custom-operators.md walks through an example.
+ *
+ * Callbacks get a skiff_call, valid until they return, and reach Skiff through the function table alone, so that a
+ * library needs nothing but this header. They report an error by returning a status other than SKIFF_OK, with a message
+ * left by `fail`; Skiff adds the node's name. Exceptions of C++ authors are caught and become errors as well.
+ *
+ * Threads: runs of one session may call `compute` of one node from several threads at once, with the same state; an
+ * operator with SKIFF_OP_SERIAL is called by one thread at a time for each node. `create`, `destroy` and `infer` are
+ * called by any thread; for one node, `create` is over before its first compute and `destroy` comes after the last. */
+
+typedef struct skiff_call skiff_call;          /* one call of an author's callback */
+typedef struct skiff_registry skiff_registry;  /* where a library puts its operators */
+
+typedef enum skiff_attr_type {  /* numbered as onnx.AttributeProto.AttributeType */
+  SKIFF_ATTR_FLOAT = 1, SKIFF_ATTR_INT = 2, SKIFF_ATTR_STRING = 3, SKIFF_ATTR_TENSOR = 4,
+  SKIFF_ATTR_FLOATS = 6, SKIFF_ATTR_INTS = 7, SKIFF_ATTR_STRINGS = 8, SKIFF_ATTR_TENSORS = 9
+} skiff_attr_type;
+
+typedef enum skiff_arity {
+  SKIFF_REQUIRED = 0,
+  SKIFF_OPTIONAL = 1,  /* may be left out */
+  SKIFF_VARIADIC = 2   /* any number from here on, none included; the last input or output alone */
+} skiff_arity;
+
+/* Bit of an element type in skiff_custom_formal.dtypes. */
+#define SKIFF_DTYPE_BIT(t) (((uint64_t)1) << (t))
+
+enum {
+  SKIFF_FORMAL_SHAPES = 1  /* input: the shape rule reads this input's value (input_ints); Skiff waits for it */
+};
+
+/* One input or output. */
+typedef struct skiff_custom_formal {
+  const char* name;
+  uint64_t dtypes;  /* SKIFF_DTYPE_BITs of the element types allowed; 0: any value, also sequences and maps */
+  char type_var;    /* inputs and outputs of one letter share one element type; 0: free */
+  uint8_t arity;    /* skiff_arity */
+  uint16_t flags;   /* SKIFF_FORMAL_... */
+  uint32_t reserved; /* 0 */
+} skiff_custom_formal;
+
+typedef struct skiff_custom_attr {
+  const char* name;
+  int type;      /* skiff_attr_type */
+  int required;  /* 1: a node without it is refused when the model is loaded */
+} skiff_custom_attr;
+
+enum {
+  SKIFF_OP_PURE = 1,    /* without create: results depend on inputs and attributes alone; constants may be folded */
+  SKIFF_OP_SERIAL = 2,  /* compute of one node is never called by two threads at once */
+  SKIFF_OP_VALUE_SHAPES = 4  /* output shapes are known only when compute made the outputs */
+};
+
+/* An operator. Skiff copies what it is given; strings and arrays need not outlive the registration. Fields may be added
+ * at the end: struct_size says which the author knows. */
+typedef struct skiff_custom_op {
+  uint32_t struct_size;          /* sizeof(skiff_custom_op) */
+  uint32_t flags;                /* SKIFF_OP_... */
+  const char* domain;            /* one's own, "com.example"; those of the standard (ai.onnx...) and "skiff" are refused */
+  const char* name;
+  const int* versions;           /* since-versions, ascending; NULL: {1} */
+  size_t version_count;
+  const skiff_custom_formal* inputs;
+  size_t input_count;
+  const skiff_custom_formal* outputs;
+  size_t output_count;
+  const skiff_custom_attr* attributes;
+  size_t attribute_count;
+  void* user;                    /* handed to every callback */
+  void (*free_user)(void* user); /* may be NULL; after the last session that knows the operator is gone */
+  /* Type and shape rule: sets output types (set_output_type) from input types, attributes, and the values of inputs with
+   * SKIFF_FORMAL_SHAPES. NULL: outputs take the element type of their letter or the only one allowed, shapes are found
+   * when compute makes the outputs. Called often, with symbolic and with concrete shapes; must depend on nothing else. */
+  skiff_status (*infer)(skiff_call* call, void* user);
+  /* Makes a node's state when a session prepares it; attributes may be read. NULL: no state. */
+  skiff_status (*create)(skiff_call* call, void* user, void** state);
+  /* Reads the inputs, asks for every output it is wanted for, fills it. Must not be NULL. */
+  skiff_status (*compute)(skiff_call* call, void* user, void* state);
+  void (*destroy)(void* user, void* state); /* must be given when create is */
+} skiff_custom_op;
+
+/* Extent of a shape: a number, else -1 and a symbol ("N", "2*N + 1"), or NULL where nothing is known. A symbol read from
+ * an input keeps its meaning when it is set on an output. */
+typedef struct skiff_dim {
+  int64_t value;
+  const char* symbol;
+} skiff_dim;
+
+typedef struct skiff_type {
+  skiff_kind kind;       /* SKIFF_KIND_NONE: not known */
+  skiff_dtype dtype;     /* element type; SKIFF_UNDEFINED: not known */
+  int rank;              /* -1: not known */
+  const skiff_dim* dims; /* rank of them */
+} skiff_type;
+
+#define SKIFF_CUSTOM_API_VERSION 1
+#define SKIFF_REGISTER_OPS_SYMBOL "skiff_register_ops"
+
+/* What Skiff offers to authors. Functions are only ever added, at the end; a library built against version V runs with
+ * every table whose version is at least V. Borrowed values belong to the call: they are not freed. Functions that return
+ * SKIFF_NOT_FOUND for something optional leave no message. */
+typedef struct skiff_custom_api {
+  uint32_t version;
+  uint32_t struct_size;
+  skiff_status (*register_op)(skiff_registry* registry, const skiff_custom_op* op);
+  /* Leaves a message for the error the callback is about to return; gives the status back: return api->fail(...). */
+  skiff_status (*fail)(skiff_call* call, skiff_status status, const char* message);
+
+  /* The node: in every callback. */
+  const char* (*node_name)(const skiff_call* call);
+  int (*opset_version)(const skiff_call* call);     /* version of the operator's domain the model imports */
+  size_t (*input_count)(const skiff_call* call);    /* absent ones in between included */
+  size_t (*output_count)(const skiff_call* call);
+  int (*has_input)(const skiff_call* call, size_t i);
+  int (*wants_output)(const skiff_call* call, size_t i);
+  /* Attributes: SKIFF_NOT_FOUND when the node has none of that name, SKIFF_INVALID_MODEL when it is of another type. What
+   * they give lives as long as the node. strings and tensors: item i of the list, SKIFF_NOT_FOUND behind its end. */
+  skiff_status (*attr_int)(skiff_call* call, const char* name, int64_t* value);
+  skiff_status (*attr_float)(skiff_call* call, const char* name, float* value);
+  skiff_status (*attr_string)(skiff_call* call, const char* name, const char** text, size_t* length);
+  skiff_status (*attr_tensor)(skiff_call* call, const char* name, const skiff_value** value);
+  skiff_status (*attr_ints)(skiff_call* call, const char* name, const int64_t** values, size_t* count);
+  skiff_status (*attr_floats)(skiff_call* call, const char* name, const float** values, size_t* count);
+  skiff_status (*attr_strings_item)(skiff_call* call, const char* name, size_t i, const char** text, size_t* length);
+  skiff_status (*attr_tensors_item)(skiff_call* call, const char* name, size_t i, const skiff_value** value);
+
+  /* In infer alone. An absent input has kind SKIFF_KIND_NONE. */
+  skiff_status (*input_type)(skiff_call* call, size_t i, skiff_type* type);
+  /* Elements of an integer tensor of rank 0 or 1; SKIFF_NOT_FOUND while they are not known. */
+  skiff_status (*input_ints)(skiff_call* call, size_t i, const int64_t** values, size_t* count);
+  skiff_status (*set_output_type)(skiff_call* call, size_t i, const skiff_type* type);
+
+  /* In compute alone. input: a borrowed value, NULL where absent; it must not be changed. output: a borrowed tensor to
+   * fill; dtype and shape must be those of the shape rule where it gave them. set_output: any value, copied by reference. */
+  skiff_status (*input)(skiff_call* call, size_t i, const skiff_value** value);
+  skiff_status (*output)(skiff_call* call, size_t i, skiff_dtype dtype, const int64_t* dims, int rank,
+                         skiff_value** value);
+  skiff_status (*set_output)(skiff_call* call, size_t i, const skiff_value* value);
+  /* Not SKIFF_OK when the run was cancelled or its time is over: return it. Long kernels ask now and then. */
+  skiff_status (*poll)(skiff_call* call);
+
+  /* The functions of this header by the same names. */
+  skiff_kind (*value_kind)(const skiff_value*);
+  skiff_status (*tensor_info)(const skiff_value*, skiff_dtype*, int* rank, const int64_t** dims);
+  skiff_status (*tensor_data)(const skiff_value*, void** data, size_t* elements, size_t* bytes);
+  skiff_status (*tensor_get_string)(const skiff_value*, size_t i, const char** text, size_t* length);
+  skiff_status (*tensor_set_string)(skiff_value*, size_t i, const char* text, size_t length);
+  skiff_status (*tensor_create)(skiff_dtype, const int64_t* dims, int rank, skiff_value**);
+  skiff_status (*value_count)(const skiff_value*, size_t* count);
+  skiff_status (*value_item)(const skiff_value*, size_t i, skiff_value** item);
+  skiff_status (*map_keys)(const skiff_value*, skiff_value** keys);
+  skiff_status (*sequence_create)(const skiff_value* const* items, size_t count, skiff_value**);
+  skiff_status (*map_create)(const skiff_value* keys, const skiff_value* const* values, size_t count, skiff_value**);
+  void (*value_free)(skiff_value*);
+} skiff_custom_api;
+
+/* What a library exports under SKIFF_REGISTER_OPS_SYMBOL. Returns the first status of register_op that is not SKIFF_OK,
+ * or SKIFF_UNSUPPORTED when api->version is too old for it. */
+typedef skiff_status (*skiff_register_ops_fn)(const skiff_custom_api* api, skiff_registry* registry);
+
+SKIFF_API const skiff_custom_api* skiff_custom_api_table(void);
+/* Registers an operator for every session made from now on, or for those made with `options`. Errors:
+ * SKIFF_INVALID_ARGUMENT for a missing or contradictory field, a reserved domain, a name that is taken. */
+SKIFF_API skiff_status skiff_register_op(const skiff_custom_op* op);
+SKIFF_API skiff_status skiff_options_register_op(skiff_options* options, const skiff_custom_op* op);
+/* Loads a library's operators for the whole process; it is never unloaded. The option custom_ops loads for one session:
+ * such a library is unloaded when the options and every session made with them are gone. Loading one again does nothing.
+ * Errors: SKIFF_NOT_FOUND, SKIFF_INVALID_ARGUMENT (no library, no entry, refused operators); then none is registered. */
+SKIFF_API skiff_status skiff_load_custom_ops(const char* path);
 
 /* ---------------------------------------------------------------- machine and build */
 

@@ -4,7 +4,7 @@
 
 #include "base/json_writer.h"
 #include "base/knobs.h"
-#include "capi/handles.h"
+#include "capi/custom.h"
 #include "onnx/export.h"
 #include "onnx/import.h"
 #include "ops/op.h"
@@ -26,6 +26,12 @@ skiff_status store_error(Code code, const char* text) noexcept {
     last_error().clear();
   }
   return static_cast<skiff_status>(code);
+}
+
+std::string take_error() noexcept {
+  std::string r;
+  r.swap(last_error());
+  return r;
 }
 
 skiff_status store_current_exception() noexcept {
@@ -85,7 +91,14 @@ skiff_status skiff_options_create(skiff_options** options) {
 }
 void skiff_options_free(skiff_options* options) { delete options; }
 skiff_status skiff_options_set(skiff_options* options, const char* key, const char* value) {
-  return guarded([&] { need(options, "options")->options.set(need(key, "key"), need(value, "value")); });
+  return guarded([&] {
+    runtime::SessionOptions& o = need(options, "options")->options;
+    if (std::string_view(need(key, "key")) != "custom_ops") return o.set(key, need(value, "value"));
+    OpRegistry more = o.custom_ops;
+    for (const std::string& path : runtime::split_list(need(value, "value"), ';'))
+      more.merge(load_custom_library(path));
+    o.custom_ops = std::move(more);
+  });
 }
 skiff_status skiff_options_describe_json(char** json) {
   return guarded([&] {

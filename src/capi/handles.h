@@ -35,6 +35,8 @@ namespace skiff::capi {
 
 skiff_status store_error(Code code, const char* text) noexcept;
 skiff_status store_current_exception() noexcept;
+// This thread's last message, which is then empty.
+std::string take_error() noexcept;
 
 // Runs f; any exception becomes a status and this thread's last error.
 template <class F>

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "ops/infer.h"
+
 namespace skiff {
 namespace {
 
@@ -27,36 +29,48 @@ Datum detached(Datum v, std::span<const Datum* const> in) {
   return v;
 }
 
-class ReferenceBound : public BoundKernel {
+class ReferenceKernel : public Kernel {
  public:
-  ReferenceBound(const Node& n, size_t outputs) : node_(n), outputs_(outputs) {}
-  void run(const RunArgs& a) override {
+  explicit ReferenceKernel(const NodeQuery& q) : node_(q.node) {
+    if (node_.def->make_state) state_ = node_.def->make_state(node_);
+    if (node_.def->is(kUntrusted))
+      for (const Type* t : q.out) promised_.push_back(t ? *t : Type());
+  }
+  std::string_view name() const override { return kReferenceKernel; }
+  std::unique_ptr<BoundKernel> bind(std::span<const TensorDesc>, std::span<const TensorDesc> out) override;
+
+  void run(const RunArgs& a, size_t outputs) const {
     // The context owns its output list; planned tensors are views, so results land in their memory.
-    std::vector<Datum> out(outputs_);
-    for (size_t i = 0; i < outputs_; ++i)
+    std::vector<Datum> out(outputs);
+    for (size_t i = 0; i < outputs; ++i)
       if (a.out[i] && a.out[i]->is_tensor()) out[i] = *a.out[i];
-    KernelContext c(node_, a.in, out, a.host);
+    KernelContext c(node_, a.in, out, a.host, state_.get());
     node_.def->reference(c);
-    for (size_t i = 0; i < outputs_; ++i)
+    for (size_t i = 0; i < promised_.size(); ++i) check_promise(node_, i, promised_[i], out[i]);
+    for (size_t i = 0; i < outputs; ++i)
       if (a.out[i] && !a.out[i]->is_tensor()) *a.out[i] = detached(std::move(out[i]), a.in);
   }
 
  private:
-  const Node& node_;
+  const Node node_;  // a copy: kernels outlive graph edits
+  std::unique_ptr<NodeState> state_;
+  std::vector<Type> promised_;  // of the outputs, where the implementation is not trusted to keep it
+};
+
+class ReferenceBound : public BoundKernel {
+ public:
+  ReferenceBound(const ReferenceKernel& k, size_t outputs) : kernel_(k), outputs_(outputs) {}
+  void run(const RunArgs& a) override { kernel_.run(a, outputs_); }
+
+ private:
+  const ReferenceKernel& kernel_;
   size_t outputs_;
 };
 
-class ReferenceKernel : public Kernel {
- public:
-  explicit ReferenceKernel(const Node& n) : node_(n) {}
-  std::string_view name() const override { return kReferenceKernel; }
-  std::unique_ptr<BoundKernel> bind(std::span<const TensorDesc>, std::span<const TensorDesc> out) override {
-    return std::make_unique<ReferenceBound>(node_, out.size());
-  }
-
- private:
-  const Node node_;  // a copy: kernels outlive graph edits
-};
+std::unique_ptr<BoundKernel> ReferenceKernel::bind(std::span<const TensorDesc>,
+                                                   std::span<const TensorDesc> out) {
+  return std::make_unique<ReferenceBound>(*this, out.size());
+}
 
 }  // namespace
 
@@ -68,7 +82,7 @@ std::optional<KernelChoice> reference_choice(const NodeQuery& q) {
 
 std::unique_ptr<Kernel> make_reference_kernel(const NodeQuery& q) {
   check(q.node.def && q.node.def->reference, Code::kUnsupported, q.node.label(), " has no implementation");
-  return std::make_unique<ReferenceKernel>(q.node);
+  return std::make_unique<ReferenceKernel>(q);
 }
 
 }  // namespace skiff

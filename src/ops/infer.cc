@@ -156,6 +156,32 @@ void infer_node(const Node& n, std::span<const InputInfo> in, std::span<OutputIn
   }
 }
 
+void check_promise(const Node& n, size_t i, const Type& promised, const Datum& made) {
+  if (i >= n.outputs.size() || n.outputs[i] == kNoValue || promised.kind == Type::Kind::kUnknown) return;
+  auto kind_fits = [&] {
+    switch (promised.kind) {
+      case Type::Kind::kTensor: return made.is_tensor();
+      case Type::Kind::kSequence: return made.kind() == Datum::Kind::kSequence;
+      case Type::Kind::kMap: return made.kind() == Datum::Kind::kMap;
+      case Type::Kind::kSparse: return made.kind() == Datum::Kind::kSparse;
+      default: return true;
+    }
+  };
+  static constexpr const char* kKinds[] = {"nothing", "a tensor", "a sequence", "a map", "a sparse tensor"};
+  check(kind_fits(), Code::kInvalidArgument, "output ", i, " was promised as ", promised.to_string(),
+        " by its type rule or the model, but its kernel made ", kKinds[static_cast<size_t>(made.kind())]);
+  if (!promised.is_tensor()) return;
+  const Tensor& t = made.tensor();
+  bool fits = promised.dtype == DType::kUndefined || promised.dtype == t.dtype();
+  if (promised.shape.has_rank()) {
+    fits = fits && promised.shape.rank() == t.dims().size();
+    for (size_t d = 0; fits && d < t.dims().size(); ++d)
+      fits = !promised.shape[d].is_const() || promised.shape[d].value() == t.dims()[d];
+  }
+  check(fits, Code::kInvalidArgument, "output ", i, " was promised as ", promised.to_string(),
+        " by its type and shape rule or the model, but its kernel made ", describe(t));
+}
+
 void infer_types(Graph& g) {
   Inference inf;
   inf.current_ = &g;

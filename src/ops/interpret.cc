@@ -85,7 +85,8 @@ std::vector<Datum> run_reference(const Node& n, std::span<const Datum* const> in
         " has no implementation (a model-local function must be inlined first)");
   std::vector<Datum> out(n.outputs.size());
   try {
-    KernelContext c(n, in, out, host);
+    std::unique_ptr<NodeState> state = n.def->make_state ? n.def->make_state(n) : nullptr;
+    KernelContext c(n, in, out, host, state.get());
     n.def->reference(c);
   } catch (Error& e) {
     e.add_where(n.label());

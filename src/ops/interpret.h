@@ -9,7 +9,7 @@ struct InterpretLimits {
   int max_depth = 64;  // nested subgraphs
 };
 
-// One node. in[i] is null where the input is absent. Returns one value per output slot. Errors carry the
+// One node, with a state of its own where the operator has one. in[i] is null where the input is absent. Returns one value per output slot. Errors carry the
 // node's label.
 std::vector<Datum> run_reference(const Node& n, std::span<const Datum* const> in, KernelHost* host = nullptr);
 

@@ -3,6 +3,8 @@
 #include <cstring>
 #include <unordered_map>
 
+#include "ops/registry.h"
+
 namespace skiff {
 
 #define SKIFF_OP(domain_id, op_name) SKIFF_OP_DEF(domain_id, op_name);
@@ -239,12 +241,13 @@ bool is_function(const std::vector<Function>& fs, const Node& n) {
   return false;
 }
 
-void resolve_node(Node& n, const std::vector<Function>& functions) {
+void resolve_node(Node& n, const std::vector<Function>& functions, const OpRegistry* custom) {
   if (is_function(functions, n)) return;
   const OpDef* d = find_op(n.domain, n.op);
+  if (!d && custom) d = custom->find(n.domain, n.op);
   check(d != nullptr, Code::kUnsupported, n.label(), ": the operator '", n.op, "' of domain '",
         domain_text(n.domain),
-        "' is not known to this build; see `skiff info --operators`, or register it as a custom operator");
+        "' is not known to this build; see `skiff info --operators`, or load a library that has it (--custom-ops LIB.so, option custom_ops)");
   bool standard = n.domain.empty();
   check(!standard || n.opset <= kNewestOpset, Code::kUnsupported, n.label(), ": opset ", n.opset,
         " of the default domain is newer than ", kNewestOpset,
@@ -263,16 +266,16 @@ void resolve_node(Node& n, const std::vector<Function>& functions) {
 
 }  // namespace
 
-void resolve_ops(Graph& g, const std::vector<Function>& functions) {
+void resolve_ops(Graph& g, const std::vector<Function>& functions, const OpRegistry* custom) {
   for (NodeId id : g.order()) {
     Node& n = g.mutable_node(id);
-    resolve_node(n, functions);
+    resolve_node(n, functions, custom);
     for (Attribute& a : n.attributes) {
       if (auto* s = std::get_if<std::shared_ptr<Graph>>(&a.value)) {
-        if (*s) resolve_ops(**s, functions);
+        if (*s) resolve_ops(**s, functions, custom);
       } else if (auto* l = std::get_if<std::vector<std::shared_ptr<Graph>>>(&a.value)) {
         for (auto& s2 : *l)
-          if (s2) resolve_ops(*s2, functions);
+          if (s2) resolve_ops(*s2, functions, custom);
       }
     }
   }

@@ -112,12 +112,19 @@ class KernelHost {
   virtual int64_t max_loop_trips() const { return INT64_MAX; }
 };
 
+// What a node keeps from run to run. Runs of one session may use it from several threads at once.
+class NodeState {
+ public:
+  virtual ~NodeState() = default;
+};
+
 // One execution of one node. Inputs are host tensors of the reference's device; outputs are asked for with
 // their final shape and are either the planned buffer (the shape must then agree) or freshly allocated.
 class KernelContext {
  public:
-  KernelContext(const Node& node, std::span<const Datum* const> in, std::span<Datum> out, KernelHost* host)
-      : node_(node), in_(in), out_(out), host_(host) {}
+  KernelContext(const Node& node, std::span<const Datum* const> in, std::span<Datum> out, KernelHost* host,
+                NodeState* state = nullptr)
+      : node_(node), in_(in), out_(out), host_(host), state_(state) {}
   const Node& node() const { return node_; }
   int opset() const { return node_.opset; }
   size_t inputs() const { return in_.size(); }
@@ -131,6 +138,10 @@ class KernelContext {
   // The output buffer. When a planned buffer is there (out_[i] is a tensor already), dtype and dims must
   // agree.
   Tensor& out(size_t i, DType t, const Dims& d);
+  // The buffer planned for output i, if there is one.
+  const Tensor* planned(size_t i) const {
+    return i < out_.size() && out_[i].is_tensor() ? &out_[i].tensor() : nullptr;
+  }
   // Sets output i to any value (sequences, maps, optionals, or a tensor shared with an input). When a planned
   // buffer is there, a tensor's elements are copied into it.
   void set_out(size_t i, Datum v);
@@ -139,12 +150,15 @@ class KernelContext {
     if (host_) host_->poll();
   }
   int64_t max_loop_trips() const { return host_ ? host_->max_loop_trips() : INT64_MAX; }
+  // What OpDef::make_state made for this node; null for operators without state.
+  NodeState* state() const { return state_; }
 
  private:
   const Node& node_;
   std::span<const Datum* const> in_;
   std::span<Datum> out_;
   KernelHost* host_;
+  NodeState* state_;
 };
 
 // ---------------------------------------------------------------- the catalogue entry
@@ -159,6 +173,8 @@ enum OpFlags : uint32_t {
   kInternal = 32,  // domain "skiff": made by passes, never read from or written to files
   kControlFlow = 64,  // owns subgraphs
   kNonTensor = 128,   // takes or gives sequences, maps, optionals or sparse tensors
+  kHostOnly = 256,    // its reference implementation is the only one there will ever be (custom operators)
+  kUntrusted = 512,   // what it makes is checked against what its rule promised
 };
 
 enum class Arity : uint8_t { kRequired, kOptional, kVariadic };
@@ -189,6 +205,8 @@ struct OpDef {
   uint32_t flags = 0;
   uint32_t value_inputs =
       0;  // bit i: the shape rule reads the value of input i (Reshape's shape, Slice's starts)
+  std::unique_ptr<NodeState> (*make_state)(const Node&) = nullptr;  // null: no state
+  const void* custom = nullptr;  // of an operator from outside: its record, for its own functions alone
 
   bool is(OpFlags f) const { return (flags & f) != 0; }
   // The version in force under `opset`: the largest since-version not above it; 0 when the operator is
@@ -207,11 +225,13 @@ Cost cost_of(const OpDef& op, const CostContext& c);
 // Newest opset of the default domain whose semantics this build knows.
 inline constexpr int kNewestOpset = 28;
 
+class OpRegistry;  // ops/registry.h
+
 // Sets Node::def throughout the graph and its subgraphs and checks each node against its entry: domain known,
 // operator known in that opset, number of inputs and outputs, attribute names' types, required attributes.
-// Calls of the given model-local functions keep def == null. Throws kUnsupported or kInvalidModel naming
-// node, operator, opset and remedy.
-void resolve_ops(Graph& g, const std::vector<Function>& functions = {});
+// Calls of the given model-local functions keep def == null. `custom` (may be null) holds operators from
+// outside the catalogue. Throws kUnsupported or kInvalidModel naming node, operator, opset and remedy.
+void resolve_ops(Graph& g, const std::vector<Function>& functions = {}, const OpRegistry* custom = nullptr);
 
 // Common masks.
 inline constexpr TypeMask kFloatTypes =

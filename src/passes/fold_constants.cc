@@ -92,6 +92,8 @@ class Folder {
     std::vector<Datum> results;
     try {
       results = run_reference(n, in);
+      if (n.def->is(kUntrusted))
+        for (size_t i = 0; i < results.size(); ++i) check_promise(n, i, outs[i].type, results[i]);
     } catch (const Error&) {
       return false;
     }

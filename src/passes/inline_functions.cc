@@ -159,7 +159,7 @@ bool inline_functions(Graph& g, PassContext& ctx) {
       again = true;
     }
   }
-  resolve_ops(g, functions);  // bodies are checked like any other nodes
+  resolve_ops(g, functions, ctx.custom_ops);  // bodies are checked like any other nodes
   return true;
 }
 

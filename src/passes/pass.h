@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "graph/patch.h"
+#include "ops/registry.h"
 #include "ops/target.h"
 
 namespace skiff::passes {
@@ -29,6 +30,7 @@ struct PassRecord {
 struct PassContext {
   PassOptions options;
   const std::vector<Function>* functions = nullptr;  // model-local functions, for inline_functions
+  const OpRegistry* custom_ops = nullptr;            // operators from outside the catalogue
   const TargetTraits* target = nullptr;              // null: device-independent passes only
   std::vector<PassRecord> log;                       // one entry per pass that ran, rounds added up
   int64_t folded_bytes = 0;                          // spent of max_folded_total

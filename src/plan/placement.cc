@@ -43,7 +43,7 @@ void each_graph(Graph& g, F&& f) {
 }  // namespace
 
 bool host_only(const Graph& g, const Node& n) {
-  if (!n.def || (n.def->flags & (kControlFlow | kNonTensor | kDataDependent))) return true;
+  if (!n.def || (n.def->flags & (kControlFlow | kNonTensor | kDataDependent | kHostOnly))) return true;
   auto on_host = [&g](ValueId v) {
     if (v == kNoValue) return false;
     const Type& t = g.value(v).type;
@@ -96,7 +96,8 @@ void place(Graph& g, const std::vector<DeviceSlot>& devices, const std::string& 
         if (r.device != devices.front().name && host_only(sub, n)) {
           check(r.kind != PlacementRule::Kind::kNode, Code::kInvalidArgument, "placement rule '", r.what, "=",
                 r.device, "': ", n.label(),
-                " runs on the host alone (it owns subgraphs, makes shapes from data, or touches strings)");
+                " runs on the host alone (it owns subgraphs, makes shapes from data, touches strings, or is a custom "
+                "operator)");
           ++matched;
           continue;
         }

@@ -41,7 +41,7 @@ class Planner {
         copy(i, it);
         continue;
       }
-      Outcome o = node(i, g_.node_of(it));
+      Outcome o = named_node(i, g_.node_of(it));
       if (o == Outcome::kCut) break;
       if (o == Outcome::kLast) {
         ++i;
@@ -133,6 +133,17 @@ class Planner {
     return Outcome::kLast;
   }
 
+  Outcome named_node(int item, const CompiledNode& cn) {
+    try {
+      return node(item, cn);
+    } catch (Error& e) {
+      std::string label = cn.node->label();
+      if (e.where().find(label) == std::string::npos && e.message().find(label) == std::string::npos)
+        e.add_where(label);
+      throw;
+    }
+  }
+
   Outcome node(int item, const CompiledNode& cn) {
     if (cn.dynamic) return dynamic(item, cn);
     const Node& n = *cn.node;
@@ -220,8 +231,11 @@ class Planner {
       ptr[i] = &values[i];
     }
     std::vector<Datum> result = run_reference(n, ptr);
-    for (size_t i = 0; i < result.size(); ++i)
-      if (n.outputs[i] != kNoValue) define_constant(cn.out[i], result[i].tensor());
+    for (size_t i = 0; i < result.size(); ++i) {
+      if (n.outputs[i] == kNoValue) continue;
+      if (n.def->is(kUntrusted)) check_promise(n, i, out[i].type, result[i]);
+      define_constant(cn.out[i], result[i].tensor());
+    }
     return true;
   }
 
@@ -278,12 +292,7 @@ class Planner {
     }
     Step s;
     s.item = item;
-    try {
-      s.kernel = cn.kernel->bind(ind, outd);
-    } catch (Error& e) {
-      e.add_where(cn.node->label());
-      throw;
-    }
+    s.kernel = cn.kernel->bind(ind, outd);
     s.workspace_bytes = s.kernel->workspace();
     s.cost = cost_of(*cn.node->def, CostContext{*cn.node, in_types, out_types});
     program_->steps.push_back(std::move(s));

@@ -21,6 +21,7 @@ constexpr OptionInfo kOptions[] = {
     {"time_limit", "0", "seconds one run may take; 0: no limit"},
     {"fold_limit", "16777216", "most bytes of one folded constant"},
     {"external_data_dir", "", "folder of external data for models loaded from memory"},
+    {"custom_ops", "", "shared libraries of custom operators, separated by ';', added to those loaded before"},
 };
 
 template <class T>

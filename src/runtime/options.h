@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "ops/registry.h"
+
 namespace skiff::runtime {
 
 struct SessionOptions {
@@ -17,6 +19,7 @@ struct SessionOptions {
   double time_limit = 0;  // seconds; 0: none
   int64_t fold_limit = 16 << 20;
   std::string external_data_dir;
+  OpRegistry custom_ops;  // beside those of the process
 
   // Throws kInvalidArgument for an unknown key (naming those there are) or a value out of range.
   void set(const std::string& key, const std::string& value);

@@ -185,7 +185,9 @@ Session& Session::overridden() {
 void Session::prepare() {
   Graph& g = model_.graph;
   densify_constants(g);
-  resolve_ops(g, model_.functions);
+  custom_ops_ = process_ops();
+  custom_ops_.merge(options_.custom_ops);
+  resolve_ops(g, model_.functions, &custom_ops_);
   record_ports();
   assume_defaults();
   std::map<std::string, int> counts;
@@ -207,6 +209,7 @@ void Session::prepare() {
   pass_context_.options.max_folded_bytes = options_.fold_limit;
   pass_context_.options.max_inlined_nodes = options_.max_nodes;
   pass_context_.functions = &model_.functions;
+  pass_context_.custom_ops = &custom_ops_;
   passes::run_passes(g, pass_context_, passes::general_passes());
   const TargetTraits& traits = std::find_if(devices_.begin(), devices_.end(), [&](const plan::DeviceSlot& d) {
                                  return d.name == options_.device;

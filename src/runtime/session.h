@@ -65,6 +65,7 @@ class Session {
   std::vector<Dims> shapes_for(const std::string& shapes) const;
 
   SessionOptions options_;
+  OpRegistry custom_ops_;  // nodes and kernels below point into it
   Model model_;
   std::shared_ptr<const MappedFile> file_;
   std::vector<plan::DeviceSlot> devices_;

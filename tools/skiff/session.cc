@@ -33,6 +33,9 @@ void add_common_options(CLI::App& app, CommonOptions& o) {
       ->group(group);
   app.add_option("--memory-limit", o.memory_limit, "Most bytes a session may hold, e.g. 512M [no limit]")
       ->group(group);
+  app.add_option("--custom-ops", o.custom_ops, "Shared library of custom operators; may be repeated")
+      ->allow_extra_args(false)
+      ->group(group);
   app.add_option("--option", o.extra, "Any other option of the library as KEY=VALUE; may be repeated")
       ->allow_extra_args(false)
       ->group(group);
@@ -70,6 +73,9 @@ api::Options make_options(const CommonOptions& o, bool profile) {
   std::string place;
   for (const std::string& p : o.place) place += (place.empty() ? "" : ";") + p;
   if (!place.empty()) options.set("place", place);
+  std::string libraries;
+  for (const std::string& l : o.custom_ops) libraries += (libraries.empty() ? "" : ";") + l;
+  if (!libraries.empty()) options.set("custom_ops", libraries);
   for (const std::string& kv : o.extra) {
     size_t eq = kv.find('=');
     if (eq == std::string::npos || eq == 0) fail_usage("--option: \"", kv, "\" is not KEY=VALUE");

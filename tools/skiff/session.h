@@ -16,7 +16,7 @@ struct CommonOptions {
   bool json = false;
   int threads = 0;  // 0: the library's default
   std::string isa, device, skip_passes, memory_limit;
-  std::vector<std::string> place, extra;
+  std::vector<std::string> place, custom_ops, extra;
 };
 
 // --json alone, and all of them.

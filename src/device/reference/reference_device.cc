@@ -78,9 +78,9 @@ class ReferenceDevice : public Device {
   bool host_memory() const override { return false; }
 
   std::vector<KernelChoice> candidates(const NodeQuery& q, std::string* why) const override {
-    if (q.node.def && (q.node.def->flags & (kControlFlow | kNonTensor | kDataDependent))) {
+    if (q.node.def && (q.node.def->flags & (kControlFlow | kNonTensor | kDataDependent | kHostOnly))) {
       if (why)
-        *why = "operators that own subgraphs, make non-tensor values or shapes from data run on the host";
+        *why = "operators that own subgraphs, make non-tensor values or shapes from data, and custom ones run on the host";
       return {};
     }
     for (auto list : {q.in, q.out})
