@@ -25,9 +25,9 @@ if [ -n "$missing" ]; then
   DEBIAN_FRONTEND=noninteractive $as_root apt-get install -y -qq --no-install-recommends $missing >/dev/null
 fi
 if [ "${1:-build}" = test ]; then
-  # The ONNX checker, for the tests that compare files with the standard's own tool. Without it they skip, saying so.
+  # The ONNX checker and ONNX Runtime, for the tests that compare with them. Without them they skip, saying so.
   root=$(cd "$(dirname "$0")/.." && pwd)
-  if [ ! -x "$root/.venv/bin/python" ] || ! "$root/.venv/bin/python" -c 'import onnx, numpy' 2>/dev/null; then
+  if [ ! -x "$root/.venv/bin/python" ] || ! "$root/.venv/bin/python" -c 'import onnx, numpy, onnxruntime' 2>/dev/null; then
     python3 -m venv "$root/.venv" && "$root/.venv/bin/pip" install -q --disable-pip-version-check \
       -r "$root/tests/requirements.txt" || echo "skiff: note: no onnx package could be installed; the tests that need it will skip"
   fi

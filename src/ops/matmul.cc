@@ -1,4 +1,4 @@
-// Matrix products: MatMul, MatMulInteger, Gemm, skiff.MatMul; and Det.
+// Matrix products: MatMul, MatMulInteger, Gemm, skiff.MatMul; Det and Inverse.
 #include <algorithm>
 #include <cmath>
 
@@ -261,11 +261,56 @@ void det_reference(KernelContext& c) {
   }
 }
 
+// Gauss and Jordan with row pivots, in double.
+void inverse_reference(KernelContext& c) {
+  const Tensor& x = c.in(0);
+  check(x.rank() >= 2 && x.dim(x.rank() - 1) == x.dim(x.rank() - 2), Code::kInvalidModel,
+        "Inverse needs square matrices, it got ", describe(x));
+  int64_t n = x.dim(x.rank() - 1), wide = 2 * n;
+  Tensor& y = c.out(0, x.dtype(), x.dims());
+  // The matrix beside the unit matrix, which becomes the inverse.
+  std::vector<double> m(static_cast<size_t>(n * wide));
+  auto row = [&](int64_t i) { return m.data() + i * wide; };
+  for (int64_t at = 0; at < x.size(); at += n * n) {
+    c.poll();
+    for (int64_t i = 0; i < n; ++i) {
+      ref::load(x, at + i * n, 1, n, row(i));
+      std::fill_n(row(i) + n, n, 0.0);
+      row(i)[n + i] = 1;
+    }
+    for (int64_t k = 0; k < n; ++k) {
+      int64_t pivot = k;
+      for (int64_t i = k + 1; i < n; ++i)
+        if (std::abs(row(i)[k]) > std::abs(row(pivot)[k])) pivot = i;
+      if (pivot != k) std::swap_ranges(row(k), row(k) + wide, row(pivot));
+      double p = row(k)[k];
+      for (int64_t j = 0; j < wide; ++j) row(k)[j] /= p;  // of a singular matrix: infinities and NaN
+      for (int64_t i = 0; i < n; ++i) {
+        double f = row(i)[k];
+        if (i == k || f == 0) continue;
+        for (int64_t j = 0; j < wide; ++j) row(i)[j] -= f * row(k)[j];
+      }
+    }
+    for (int64_t i = 0; i < n; ++i) ref::store(y, at + i * n, n, row(i) + n);
+  }
+}
+
 constexpr TypeMask kMatMulTypes = kFloatTypes | mask_of(DType::kInt32) | mask_of(DType::kInt64) |
                                   mask_of(DType::kUint32) | mask_of(DType::kUint64);
 constexpr TypeMask kBytes = mask_of(DType::kInt8) | mask_of(DType::kUint8);
 
 }  // namespace
+
+SKIFF_OP_DEF(com_microsoft, Inverse) {
+  TypeMask types = kFloatTypes & ~mask_of(DType::kBFloat16);
+  return {.domain = "com.microsoft",
+          .name = "Inverse",
+          .versions = {1},
+          .inputs = {{"X", types, 'T'}},
+          .outputs = {{"Y", types, 'T'}},
+          .infer = infer_same,
+          .reference = inverse_reference};
+}
 
 SKIFF_OP_DEF(ai_onnx, Det) {
   return {.name = "Det",

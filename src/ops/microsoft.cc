@@ -216,18 +216,35 @@ namespace {
 
 bool flag(const Node& n, const char* name) { return n.attr_i(name, 0) != 0; }
 
+// transBatch: the first axis belongs behind the batches, [M, batches..., K] -> [batches..., M, K].
+SymShape batches_first(SymShape s, bool trans_batch) {
+  if (trans_batch && s.has_rank() && s.rank() > 2)
+    std::rotate(s.dims().begin(), s.dims().begin() + 1, s.dims().end() - 1);
+  return s;
+}
+Tensor batches_first(const Tensor& t, bool trans_batch) {
+  if (!trans_batch || t.rank() <= 2) return t;
+  // [M, B, K] with the batches as one axis.
+  int64_t m = t.dim(0), k = t.dim(t.rank() - 1), b = m * k ? t.size() / (m * k) : 0;
+  Dims d = t.dims();
+  std::rotate(d.begin(), d.begin() + 1, d.end() - 1);
+  Tensor r(t.dtype(), d);
+  if (t.size()) ref::copy_box(r, 0, {m * k, k, 1}, t, 0, {k, b * k, 1}, {b, m, k});
+  return r;
+}
+
 void infer_fused_matmul(InferContext& c) {
   const Node& n = c.node();
-  check(!flag(n, "transBatchA") && !flag(n, "transBatchB"), Code::kUnsupported,
-        "transBatchA and transBatchB");
-  c.set(0, c.dtype(0), rule::matmul_shape(c.shape(0), c.shape(1), flag(n, "transA"), flag(n, "transB")));
+  c.set(0, c.dtype(0),
+        rule::matmul_shape(batches_first(c.shape(0), flag(n, "transBatchA")),
+                           batches_first(c.shape(1), flag(n, "transBatchB")), flag(n, "transA"),
+                           flag(n, "transB")));
 }
 
 void fused_matmul_reference(KernelContext& c) {
   const Node& n = c.node();
-  const Tensor &a = c.in(0), &b = c.in(1);
-  check(!flag(n, "transBatchA") && !flag(n, "transBatchB"), Code::kUnsupported,
-        "transBatchA and transBatchB");
+  Tensor a = batches_first(c.in(0), flag(n, "transBatchA")),
+         b = batches_first(c.in(1), flag(n, "transBatchB"));
   ref::MatMulPlan p = ref::plan_matmul(a.dims(), b.dims(), flag(n, "transA"), flag(n, "transB"));
   double alpha = n.attr_f("alpha", 1);
   Tensor& y = c.out(0, a.dtype(), p.out);

@@ -1,8 +1,9 @@
-// Recurrent layers: RNN, GRU, LSTM.
+// Recurrent layers: RNN, GRU, LSTM, and com.microsoft's DynamicQuantizeLSTM.
 #include <algorithm>
 #include <cctype>
 #include <cmath>
 
+#include "ops/delegate.h"
 #include "ops/real_view.h"
 
 namespace skiff {
@@ -150,11 +151,29 @@ std::vector<Act> activations_of(const Node& n, int64_t dirs, std::vector<std::st
 
 // ---------------------------------------------------------------- reference
 
+// The values as DynamicQuantizeLinear's 8 bits hold them, float32 arithmetic included.
+std::vector<double> quantized_values(const std::vector<double>& v) {
+  float lo = 0, hi = 0;
+  for (double x : v) {
+    lo = std::min(lo, static_cast<float>(x));
+    hi = std::max(hi, static_cast<float>(x));
+  }
+  float scale = hi > lo ? (hi - lo) / 255.0f : 1.0f;
+  float zero = std::nearbyint(std::clamp(-lo / scale, 0.0f, 255.0f));
+  std::vector<double> r;
+  for (double x : v) {
+    float q = std::clamp(std::nearbyint(static_cast<float>(x) / scale) + zero, 0.0f, 255.0f);
+    r.push_back(static_cast<double>(q - zero) * static_cast<double>(scale));
+  }
+  return r;
+}
+
 // The whole layer with concrete extents. T: float or double arrays, sums in double.
 template <class T>
 class Layer {
  public:
-  Layer(KernelContext& c, int64_t gates, std::vector<std::string> defaults)
+  // quantized: the state takes part in products as if in 8 bits, over the whole batch at each step.
+  Layer(KernelContext& c, int64_t gates, std::vector<std::string> defaults, bool quantized = false)
       : c_(c),
         n_(c.node()),
         x_(c.in(0)),
@@ -164,7 +183,8 @@ class Layer {
         h0_(c.maybe(5)),
         c0_(n_.op == "LSTM" ? c.maybe(6) : nullptr),
         peep_(n_.op == "LSTM" ? c.maybe(7) : nullptr),
-        gates_(gates) {
+        gates_(gates),
+        quantized_(quantized) {
     const Tensor &x = c.in(0), &w = c.in(1), &r = c.in(2);
     ref::expect_rank(x, 3, "X");
     ref::expect_rank(r, 3, "R");
@@ -206,26 +226,39 @@ class Layer {
     h_.resize(z);
     cell_.resize(z);
     next_.resize(z);
+    std::vector<double> states(static_cast<size_t>(batch_ * hidden_)), cells(states.size());
     gate_.resize(static_cast<size_t>(gates_ * hidden_));
     for (int64_t d = 0; d < dirs_; ++d) {
       bool reverse = d == 1 || n_.attr_s("direction", "forward") == "reverse";
-      for (int64_t b = 0; b < batch_; ++b) {
-        int64_t s = (first_ ? b * dirs_ + d : d * batch_ + b) * hidden_;
+      auto place = [&](int64_t b) { return (first_ ? b * dirs_ + d : d * batch_ + b) * hidden_; };
+      for (int64_t b = 0; b < batch_; ++b)
         for (int64_t i = 0; i < hidden_; ++i) {
-          h_[static_cast<size_t>(i)] = h0_ ? static_cast<double>(h0_[s + i]) : 0;
-          cell_[static_cast<size_t>(i)] = c0_ ? static_cast<double>(c0_[s + i]) : 0;
+          auto k = static_cast<size_t>(b * hidden_ + i);
+          states[k] = h0_ ? static_cast<double>(h0_[place(b) + i]) : 0;
+          cells[k] = c0_ ? static_cast<double>(c0_[place(b) + i]) : 0;
         }
-        int64_t len = lens_[static_cast<size_t>(b)];
-        for (int64_t k = 0; k < len; ++k) {
-          c_.poll();
+      for (int64_t k = 0; k < seq_; ++k) {
+        c_.poll();
+        if (quantized_) seen_ = quantized_values(states);
+        for (int64_t b = 0; b < batch_; ++b) {
+          int64_t len = lens_[static_cast<size_t>(b)];
+          if (k >= len) continue;
+          auto h = states.begin() + b * hidden_, cell = cells.begin() + b * hidden_;
+          std::copy(h, h + hidden_, h_.begin());
+          std::copy(cell, cell + hidden_, cell_.begin());
+          row_ = static_cast<size_t>(b * hidden_);
           int64_t t_at = reverse ? len - 1 - k : k;
-          const T* x = x_.data() + (first_ ? b * seq_ + t_at : t_at * batch_ + b) * in_;
-          step(d, x);
+          step(d, x_.data() + (first_ ? b * seq_ + t_at : t_at * batch_ + b) * in_);
           int64_t o = (first_ ? (b * seq_ + t_at) * dirs_ + d : (t_at * dirs_ + d) * batch_ + b) * hidden_;
           std::copy(h_.begin(), h_.end(), y_.begin() + o);
+          std::copy(h_.begin(), h_.end(), h);
+          std::copy(cell_.begin(), cell_.end(), cell);
         }
-        std::copy(h_.begin(), h_.end(), yh.begin() + s);
-        std::copy(cell_.begin(), cell_.end(), yc.begin() + s);
+      }
+      for (int64_t b = 0; b < batch_; ++b) {
+        auto h = states.begin() + b * hidden_, cell = cells.begin() + b * hidden_;
+        std::copy(h, h + hidden_, yh.begin() + place(b));
+        std::copy(cell, cell + hidden_, yc.begin() + place(b));
       }
     }
     if (c_.wants(0)) ref::store_all(c_.out(0, t, yd), y_.data());
@@ -247,10 +280,10 @@ class Layer {
   double input(int64_t d, int64_t j, const T* x) const {
     return dot(w_.data() + (d * gates_ * hidden_ + j) * in_, x, in_) + bias(d, 0, j);
   }
-  double recurrent(int64_t d, int64_t j, const std::vector<double>& h) const {
+  double recurrent(int64_t d, int64_t j, const double* h) const {
     const T* r = r_.data() + (d * gates_ * hidden_ + j) * hidden_;
     double s = 0;
-    for (int64_t i = 0; i < hidden_; ++i) s += static_cast<double>(r[i]) * h[static_cast<size_t>(i)];
+    for (int64_t i = 0; i < hidden_; ++i) s += static_cast<double>(r[i]) * h[i];
     return s;
   }
 
@@ -258,7 +291,8 @@ class Layer {
     const Act* act = acts_.data() + static_cast<size_t>(d) * per_;
     if (gates_ == 1) {
       for (int64_t i = 0; i < hidden_; ++i)
-        next_[static_cast<size_t>(i)] = act[0](clipped(input(d, i, x) + recurrent(d, i, h_) + bias(d, 1, i)));
+        next_[static_cast<size_t>(i)] =
+            act[0](clipped(input(d, i, x) + recurrent(d, i, h_.data()) + bias(d, 1, i)));
       h_.swap(next_);
     } else if (gates_ == 3) {
       gru(d, x, act);
@@ -272,14 +306,15 @@ class Layer {
     bool linear = n_.attr_i("linear_before_reset", 0) != 0;
     int64_t h = hidden_;
     for (int64_t j = 0; j < 2 * h; ++j)
-      gate_[static_cast<size_t>(j)] = act[0](clipped(input(d, j, x) + recurrent(d, j, h_) + bias(d, 1, j)));
+      gate_[static_cast<size_t>(j)] =
+          act[0](clipped(input(d, j, x) + recurrent(d, j, h_.data()) + bias(d, 1, j)));
     std::vector<double> reset(static_cast<size_t>(h));
     for (int64_t i = 0; i < h; ++i)
       reset[static_cast<size_t>(i)] = gate_[static_cast<size_t>(h + i)] * h_[static_cast<size_t>(i)];
     for (int64_t i = 0; i < h; ++i) {
       int64_t j = 2 * h + i;
-      double r = linear ? gate_[static_cast<size_t>(h + i)] * (recurrent(d, j, h_) + bias(d, 1, j))
-                        : recurrent(d, j, reset) + bias(d, 1, j);
+      double r = linear ? gate_[static_cast<size_t>(h + i)] * (recurrent(d, j, h_.data()) + bias(d, 1, j))
+                        : recurrent(d, j, reset.data()) + bias(d, 1, j);
       double candidate = act[1](clipped(input(d, j, x) + r)), z = gate_[static_cast<size_t>(i)];
       next_[static_cast<size_t>(i)] = (1 - z) * candidate + z * h_[static_cast<size_t>(i)];
     }
@@ -294,7 +329,9 @@ class Layer {
       return peep_ ? static_cast<double>(peep_[(d * 3 + k) * h + i]) : 0;
     };
     for (int64_t j = 0; j < 4 * h; ++j)
-      gate_[static_cast<size_t>(j)] = input(d, j, x) + recurrent(d, j, h_) + bias(d, 1, j);
+      gate_[static_cast<size_t>(j)] =
+          input(d, j, x) + (quantized_ ? recurrent(d, j, seen_.data() + row_) : recurrent(d, j, h_.data())) +
+          bias(d, 1, j);
     for (int64_t i = 0; i < h; ++i) {
       auto k = static_cast<size_t>(i);
       double old = cell_[k];
@@ -313,12 +350,13 @@ class Layer {
   const Node& n_;
   ref::RealIn<T> x_, w_, r_, bias_, h0_, c0_, peep_;
   int64_t gates_, dirs_ = 1, seq_ = 0, batch_ = 0, in_ = 0, hidden_ = 0;
-  bool first_ = false;
+  bool first_ = false, quantized_ = false;
+  size_t row_ = 0;
   std::vector<int64_t> lens_;
   std::vector<Act> acts_;
   size_t per_ = 1;
   double clip_ = INFINITY;
-  std::vector<double> h_, cell_, next_, gate_, y_;
+  std::vector<double> h_, cell_, next_, gate_, y_, seen_;
 };
 
 void rnn_reference(KernelContext& c) {
@@ -330,7 +368,89 @@ void rnn_reference(KernelContext& c) {
                  [&](auto zero) { Layer<decltype(zero)>(c, gates, std::move(defaults)).run(); });
 }
 
+// ---------------------------------------------------------------- DynamicQuantizeLSTM
+
+// Weights [directions, in, 4 * hidden] of 8 bits, turned to LSTM's [directions, 4 * hidden, in]. A scale (and
+// a zero point) for each direction, or for each of its columns.
+Tensor lstm_weights(const Tensor& q, const Tensor& scale, const Tensor& zero, const char* name) {
+  ref::expect_rank(q, 3, name);
+  int64_t dirs = q.dim(0), in = q.dim(1), out = q.dim(2);
+  for (const Tensor* t : {&scale, &zero})
+    check(t->size() == dirs || t->size() == dirs * out, Code::kInvalidModel,
+          "a scale or zero point of shape ", to_string(t->dims()), " for ", name, " ", to_string(q.dims()));
+  auto at = [&](const Tensor& t, int64_t d, int64_t j) {
+    return get_double(t, t.size() == dirs ? d : d * out + j);
+  };
+  Tensor w(DType::kFloat, {dirs, out, in});
+  for (int64_t d = 0; d < dirs; ++d)
+    for (int64_t i = 0; i < in; ++i)
+      for (int64_t j = 0; j < out; ++j)
+        set_double(w, (d * out + j) * in + i,
+                   (get_double(q, (d * in + i) * out + j) - at(zero, d, j)) * at(scale, d, j));
+  return w;
+}
+
+void infer_quantized_lstm(InferContext& c) {
+  const Node& n = c.node();
+  for (size_t i = 0; i < 3; ++i) c.expect_rank(i, 3);
+  int64_t dirs = directions_of(n);
+  Dim hidden = n.has_attr("hidden_size") ? Dim(n.attr_i("hidden_size", 0))
+               : c.has_rank(2)           ? c.shape(2)[1]
+                                         : Dim();
+  Dim seq = c.has_rank(0) ? c.shape(0)[0] : Dim(), batch = c.has_rank(0) ? c.shape(0)[1] : Dim();
+  if (c.wants(0)) c.set(0, DType::kFloat, SymShape(std::vector<Dim>{seq, Dim(dirs), batch, hidden}));
+  for (size_t i = 1; i < 3; ++i)
+    if (c.wants(i)) c.set(i, DType::kFloat, SymShape(std::vector<Dim>{Dim(dirs), batch, hidden}));
+}
+
+void quantized_lstm_reference(KernelContext& c) {
+  Tensor x(DType::kFloat, c.in(0).dims());
+  std::vector<double> held = quantized_values(ref::to_doubles(c.in(0)));
+  ref::store_all(x, held.data());
+  Datum xd = x, w = lstm_weights(c.in(1), c.in(8), c.in(9), "W"),
+        r = lstm_weights(c.in(2), c.in(10), c.in(11), "R");
+  std::vector<const Datum*> in{&xd, &w, &r};
+  for (size_t i = 3; i < 8; ++i) in.push_back(c.has(i) ? &c.in_datum(i) : nullptr);
+  Node n = as_operator(c.node(), "LSTM", 14);
+  std::vector<Datum> out(c.outputs());
+  KernelContext inner(n, in, out, nullptr);
+  Layer<float>(inner, 4, {"Sigmoid", "Tanh", "Tanh"}, true).run();
+  for (size_t i = 0; i < out.size(); ++i)
+    if (c.wants(i)) c.set_out(i, std::move(out[i]));
+}
+
 }  // namespace
+
+SKIFF_OP_DEF(com_microsoft, DynamicQuantizeLSTM) {
+  TypeMask f = mask_of(DType::kFloat), bytes = mask_of(DType::kInt8) | mask_of(DType::kUint8);
+  return {.domain = "com.microsoft",
+          .name = "DynamicQuantizeLSTM",
+          .versions = {1},
+          .inputs = {{"X", f},
+                     {"W", bytes, '2'},
+                     {"R", bytes, '2'},
+                     {"B", f, 0, Arity::kOptional},
+                     {"sequence_lens", mask_of(DType::kInt32), 0, Arity::kOptional},
+                     {"initial_h", f, 0, Arity::kOptional},
+                     {"initial_c", f, 0, Arity::kOptional},
+                     {"P", f, 0, Arity::kOptional},
+                     {"W_scale", f},
+                     {"W_zero_point", bytes, '2'},
+                     {"R_scale", f},
+                     {"R_zero_point", bytes, '2'}},
+          .outputs = {{"Y", f, 0, Arity::kOptional},
+                      {"Y_h", f, 0, Arity::kOptional},
+                      {"Y_c", f, 0, Arity::kOptional}},
+          .attributes = {{"activation_alpha", AttrType::kFloats},
+                         {"activation_beta", AttrType::kFloats},
+                         {"activations", AttrType::kStrings},
+                         {"clip", AttrType::kFloat},
+                         {"direction", AttrType::kString},
+                         {"hidden_size", AttrType::kInt},
+                         {"input_forget", AttrType::kInt}},
+          .infer = infer_quantized_lstm,
+          .reference = quantized_lstm_reference};
+}
 
 SKIFF_OP_DEF(ai_onnx, RNN) {
   return {.name = "RNN",

@@ -1,4 +1,4 @@
-// Pooling over regions of interest: RoiAlign, MaxRoiPool.
+// Pooling over regions of interest: RoiAlign, MaxRoiPool, and com.microsoft's CropAndResize.
 #include <algorithm>
 #include <cmath>
 
@@ -183,7 +183,91 @@ void max_roi_pool_reference(KernelContext& c) {
   }
 }
 
+// ---------------------------------------------------------------- CropAndResize
+
+void infer_crop_and_resize(InferContext& c) {
+  c.expect_rank(0, 4);
+  c.expect_rank(1, 2);
+  SymShape y = SymShape::of_rank(4);
+  if (c.has_rank(1)) y[0] = c.shape(1)[0];
+  if (c.has_rank(0)) y[1] = c.shape(0)[1];
+  if (auto size = c.data(3); size && size->size() == 2)
+    for (size_t i = 0; i < 2; ++i) y[2 + i] = (*size)[i];
+  c.set(0, c.dtype(0), std::move(y));
+}
+
+// Regions [y1, x1, y2, x2] in parts of the picture; what lies outside of it has the extrapolation value.
+void crop_and_resize_reference(KernelContext& c) {
+  const Tensor &x = c.in(0), &rois = c.in(1), &batches = c.in(2), &size = c.in(3);
+  ref::expect_rank(x, 4, "X");
+  ref::expect_dims(rois, {rois.rank() == 2 ? rois.dim(0) : 0, 4}, "rois");
+  ref::expect_dims(batches, {rois.dim(0)}, "batch_indices");
+  ref::expect_dims(size, {2}, "crop_size");
+  std::string mode = c.node().attr_s("mode", "bilinear");
+  check(mode == "bilinear" || mode == "nearest", Code::kInvalidModel, "attribute 'mode' = '", mode,
+        "'; it must be 'bilinear' or 'nearest'");
+  double outside = c.node().attr_f("extrapolation_value", 0);
+  int64_t channels = x.dim(1), h = x.dim(2), w = x.dim(3), ch = get_int(size, 0), cw = get_int(size, 1);
+  check(ch > 0 && cw > 0, Code::kInvalidModel, "crop_size is ", ch, "x", cw);
+  std::vector<double> xv = ref::to_doubles(x), r = ref::to_doubles(rois);
+  Tensor& y = c.out(0, x.dtype(), {rois.dim(0), channels, ch, cw});
+  // Where place i of n lies between a and b, on an axis of that extent.
+  // In float32, as other implementations: it decides which side of a tie `nearest` takes.
+  auto at = [](double first, double last, int64_t i, int64_t n, int64_t extent) {
+    auto a = static_cast<float>(first), b = static_cast<float>(last), top = static_cast<float>(extent - 1);
+    if (n == 1) return static_cast<double>(0.5f * (a + b) * top);
+    float step = (b - a) * top / static_cast<float>(n - 1);
+    return static_cast<double>(a * top + static_cast<float>(i) * step);
+  };
+  int64_t o = 0;
+  for (int64_t k = 0; k < rois.dim(0); ++k) {
+    c.poll();
+    const double* roi = r.data() + 4 * k;
+    int64_t b = get_int(batches, k);
+    check(b >= 0 && b < x.dim(0), Code::kInvalidArgument, "a region lies in picture ", b, " of ", x.dim(0));
+    for (int64_t channel = 0; channel < channels; ++channel) {
+      const double* p = xv.data() + (b * channels + channel) * h * w;
+      for (int64_t i = 0; i < ch; ++i) {
+        for (int64_t j = 0; j < cw; ++j, ++o) {
+          double fy = at(roi[0], roi[2], i, ch, h), fx = at(roi[1], roi[3], j, cw, w);
+          bool inside =
+              fy >= 0 && fy <= static_cast<double>(h - 1) && fx >= 0 && fx <= static_cast<double>(w - 1);
+          if (!inside) {
+            set_double(y, o, outside);
+            continue;
+          }
+          if (mode == "nearest") {
+            set_double(y, o, p[std::lround(fy) * w + std::lround(fx)]);
+            continue;
+          }
+          auto y0 = static_cast<int64_t>(std::floor(fy)), x0 = static_cast<int64_t>(std::floor(fx));
+          auto y1 = static_cast<int64_t>(std::ceil(fy)), x1 = static_cast<int64_t>(std::ceil(fx));
+          double ly = fy - static_cast<double>(y0), lx = fx - static_cast<double>(x0);
+          double upper = p[y0 * w + x0] + (p[y0 * w + x1] - p[y0 * w + x0]) * lx;
+          double lower = p[y1 * w + x0] + (p[y1 * w + x1] - p[y1 * w + x0]) * lx;
+          set_double(y, o, upper + (lower - upper) * ly);
+        }
+      }
+    }
+  }
+}
+
 }  // namespace
+
+SKIFF_OP_DEF(com_microsoft, CropAndResize) {
+  return {.domain = "com.microsoft",
+          .name = "CropAndResize",
+          .versions = {1},
+          .inputs = {{"X", kFloatTypes, '1'},
+                     {"rois", kFloatTypes, '1'},
+                     {"batch_indices", mask_of(DType::kInt32)},
+                     {"crop_size", mask_of(DType::kInt32)}},
+          .outputs = {{"Y", kFloatTypes, '1'}},
+          .attributes = {{"extrapolation_value", AttrType::kFloat}, {"mode", AttrType::kString}},
+          .infer = infer_crop_and_resize,
+          .reference = crop_and_resize_reference,
+          .value_inputs = 8};
+}
 
 SKIFF_OP_DEF(ai_onnx, RoiAlign) {
   return {.name = "RoiAlign",

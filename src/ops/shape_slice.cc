@@ -1,6 +1,7 @@
 // Operators that cut windows and add borders: Slice, Pad, CenterCropPad, Trilu.
 #include <algorithm>
 
+#include "ops/delegate.h"
 #include "ops/ref_util.h"
 #include "ops/rule_util.h"
 
@@ -405,6 +406,23 @@ SKIFF_OP_DEF(ai_onnx, Trilu) {
           .attributes = {{"upper", AttrType::kInt}},
           .infer = infer_same,
           .reference = trilu_reference};
+}
+
+// The same operators before the standard took them over; Pad as of opset 13.
+SKIFF_OP_DEF(com_microsoft, Pad) {
+  OpDef d = skiff_op_ai_onnx_Pad();
+  d.domain = "com.microsoft";
+  d.versions = {1};
+  d.inputs.resize(3);
+  d.infer = [](InferContext& c) { infer_as(c, as_operator(c.node(), "Pad", 13)); };
+  d.reference = [](KernelContext& c) { run_as(c, as_operator(c.node(), "Pad", 13)); };
+  return d;
+}
+SKIFF_OP_DEF(com_microsoft, Trilu) {
+  OpDef d = skiff_op_ai_onnx_Trilu();
+  d.domain = "com.microsoft";
+  d.versions = {1};
+  return d;
 }
 
 }  // namespace skiff
