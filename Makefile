@@ -1,8 +1,9 @@
 # make         builds build/skiff and the library
 # make demo    installs what is missing, builds, classifies the shipped inspection images
 # make test    does all set-up and runs the tests
+# make docs    writes docs/operators.md from the operator catalogue
 # make clang   builds with clang-19 too; make asan, make tsan: the tests under sanitizers
-.PHONY: all demo test setup setup-test build asan tsan clang format tidy bench install clean
+.PHONY: all docs demo test setup setup-test build asan tsan clang format tidy bench install clean
 
 JOBS ?= $(shell nproc)
 CXX_COMPILER ?= g++-12
@@ -27,6 +28,10 @@ test: setup-test
 	@cmake --preset release -DCMAKE_CXX_COMPILER=$(CXX_COMPILER) > /dev/null
 	@cmake --build build -j $(JOBS)
 	@tests/run.sh build $(JOBS)
+
+docs: setup-test
+	@cmake --preset release -DCMAKE_CXX_COMPILER=$(CXX_COMPILER) > /dev/null
+	@cmake --build build -j $(JOBS) --target operators_md
 
 asan tsan: setup-test
 	@cmake --preset $@ > /dev/null

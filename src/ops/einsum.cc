@@ -174,7 +174,7 @@ void einsum_reference(KernelContext& c) {
 
 SKIFF_OP_DEF(ai_onnx, Einsum) {
   return {.name = "Einsum",
-          .versions = {12},
+          .versions = {12, 28},
           .inputs = {{"Inputs", kNumericTypes, 'T', Arity::kVariadic}},
           .outputs = {{"Output", kNumericTypes, 'T'}},
           .attributes = {{"equation", AttrType::kString, true}},

@@ -113,9 +113,12 @@ void bit_shift_reference(KernelContext& c) {
   check(dir == "LEFT" || dir == "RIGHT", Code::kInvalidModel, "attribute 'direction' = '", dir,
         "'; it must be 'LEFT' or 'RIGHT'");
   std::vector<Tensor> in{c.in(0), c.in(1)};
+  // A negative distance is as large as one can be: nothing stays but the sign's extension.
   constexpr auto kLeft = [](uint64_t a, uint64_t b) { return b > 63 ? 0 : a << b; };
   constexpr auto kRight = [](uint64_t a, uint64_t b) { return b > 63 ? 0 : a >> b; };
-  ref::IntFn f = dir == "LEFT" ? ref::uint_fn2<kLeft> : ref::uint_fn2<kRight>;
+  constexpr auto kArithmetic = [](int64_t a, int64_t b) { return a >> (b < 0 || b > 63 ? 63 : b); };
+  ref::IntFn right = dtype_is_signed(in[0].dtype()) ? ref::int_fn2<kArithmetic> : ref::uint_fn2<kRight>;
+  ref::IntFn f = dir == "LEFT" ? ref::uint_fn2<kLeft> : right;
   ref::elementwise(c.out(0, in[0].dtype(), ref::broadcast_dims(in)), in, {nullptr, f});
 }
 
@@ -194,7 +197,7 @@ SKIFF_OP_DEF(ai_onnx, Add) {
 }
 SKIFF_OP_DEF(ai_onnx, And) { return compare("And", {1, 7}, kBoolType, infer_compare<dim_and>, kCommutative); }
 SKIFF_OP_DEF(ai_onnx, BitShift) {
-  OpDef d = binary("BitShift", {11}, kUnsignedInts, infer_plain);
+  OpDef d = binary("BitShift", {11, 28}, rule::kAllInts, infer_plain);
   d.attributes = {{"direction", AttrType::kString, true}};
   d.reference = bit_shift_reference;
   return d;
@@ -242,7 +245,7 @@ SKIFF_OP_DEF(ai_onnx, Min) {
   return variadic("Min", {1, 6, 8, 12, 13}, kNumericTypes, infer_variadic<dim_min>);
 }
 SKIFF_OP_DEF(ai_onnx, Mod) {
-  OpDef d = binary("Mod", {10, 13}, kNumericTypes, infer_binary<dim_mod>);
+  OpDef d = binary("Mod", {10, 13, 28}, kNumericTypes, infer_binary<dim_mod>);
   d.attributes = {{"fmod", AttrType::kInt}};
   return d;
 }
@@ -251,17 +254,19 @@ SKIFF_OP_DEF(ai_onnx, Mul) {
 }
 SKIFF_OP_DEF(ai_onnx, Or) { return compare("Or", {1, 7}, kBoolType, infer_compare<dim_or>, kCommutative); }
 SKIFF_OP_DEF(ai_onnx, PRelu) {
-  OpDef d = binary("PRelu", {1, 6, 7, 9, 16}, kNumericTypes, infer_same);
-  d.inputs = {{"X", kNumericTypes, 'T'}, {"slope", kNumericTypes, 'T'}};
-  d.outputs = {{"Y", kNumericTypes, 'T'}};
+  constexpr TypeMask kTypes = kFloatTypes | kIndexTypes | mask_of(DType::kUint32) | mask_of(DType::kUint64);
+  OpDef d = binary("PRelu", {1, 6, 7, 9, 16}, kTypes, infer_same);
+  d.inputs = {{"X", kTypes, 'T'}, {"slope", kTypes, 'T'}};
+  d.outputs = {{"Y", kTypes, 'T'}};
   d.attributes.clear();
   d.reference = prelu_reference;
   return d;
 }
 SKIFF_OP_DEF(ai_onnx, Pow) {
   OpDef d = binary("Pow", {1, 7, 12, 13, 15}, kNumericTypes, infer_plain);
-  d.inputs = {{"X", kNumericTypes, 'T'}, {"Y", kNumericTypes}};
-  d.outputs = {{"Z", kNumericTypes, 'T'}};
+  constexpr TypeMask kBase = kFloatTypes | kIndexTypes;
+  d.inputs = {{"X", kBase, 'T'}, {"Y", kNumericTypes}};
+  d.outputs = {{"Z", kBase, 'T'}};
   d.reference = pow_reference;
   return d;
 }

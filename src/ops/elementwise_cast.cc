@@ -244,9 +244,11 @@ SKIFF_OP_DEF(ai_onnx, BitCast) {
 
 SKIFF_OP_DEF(ai_onnx, Cast) {
   return {.name = "Cast",
-          .versions = {1, 6, 9, 13, 19, 21, 23, 24, 25},
+          .versions = {1, 6, 9, 13, 19, 21, 23, 24, 25, 28},
           .inputs = {{"input", kCastTypes}},
           .outputs = {{"output", kCastTypes}},
+          // `to` was a text in version 1.
+          .attributes = {{"round_mode", AttrType::kString}, {"saturate", AttrType::kInt}},
           .infer =
               [](InferContext& c) {
                 DType to = cast_target(c.node());
@@ -262,6 +264,7 @@ SKIFF_OP_DEF(ai_onnx, CastLike) {
           .versions = {15, 19, 21, 23, 24, 25},
           .inputs = {{"input", kCastTypes}, {"target_type", kCastTypes}},
           .outputs = {{"output", kCastTypes}},
+          .attributes = {{"round_mode", AttrType::kString}, {"saturate", AttrType::kInt}},
           .infer =
               [](InferContext& c) {
                 c.set(0, c.dtype(1), c.shape(0));

@@ -20,7 +20,8 @@ double fmin_nan(double a, double b) { return a < b || a != a ? a : b; }
 // The sign of the divisor, as Python's %.
 double floor_mod(double a, double b) {
   double r = std::fmod(a, b);
-  return r != 0 && (r < 0) != (b < 0) ? r + b : r;
+  if (r == 0) return std::copysign(0.0, b);
+  return (r < 0) != (b < 0) ? r + b : r;
 }
 
 // Integer arithmetic wraps; division by zero gives 0 instead of a trap.

@@ -94,7 +94,8 @@ SKIFF_OP_DEF(ai_onnx, Selu) {
   return unary("Selu", {1, 6, 22}, kFloatTypes, {{"alpha", AttrType::kFloat}, {"gamma", AttrType::kFloat}});
 }
 SKIFF_OP_DEF(ai_onnx, Shrink) {
-  return unary("Shrink", {9}, kNumericTypes, {{"bias", AttrType::kFloat}, {"lambd", AttrType::kFloat}});
+  return unary("Shrink", {9}, kNumericTypes & ~mask_of(DType::kBFloat16),
+               {{"bias", AttrType::kFloat}, {"lambd", AttrType::kFloat}});
 }
 SKIFF_OP_DEF(ai_onnx, Sigmoid) { return unary("Sigmoid", {1, 6, 13}, kFloatTypes); }
 SKIFF_OP_DEF(ai_onnx, Sign) { return unary("Sign", {9, 13}, kNumericTypes); }

@@ -260,7 +260,11 @@ Cost reduce_cost(const CostContext& c) {
   return {n, (n + c.out_elements(0)) * b};
 }
 
-OpDef reduce(const char* name, std::vector<int> versions, TypeMask types = kNumericTypes) {
+constexpr TypeMask kWideTypes = kFloatTypes | kIndexTypes | mask_of(DType::kUint32) | mask_of(DType::kUint64);
+// The extremes also of bytes and truth values.
+constexpr TypeMask kExtremeTypes = kWideTypes | mask_of(DType::kInt8) | mask_of(DType::kUint8) | kBoolType;
+
+OpDef reduce(const char* name, std::vector<int> versions, TypeMask types = kWideTypes) {
   return {.name = name,
           .versions = std::move(versions),
           .inputs = {{"data", types, 'T'}, {"axes", mask_of(DType::kInt64), 0, Arity::kOptional}},
@@ -278,15 +282,11 @@ OpDef reduce(const char* name, std::vector<int> versions, TypeMask types = kNume
 
 SKIFF_OP_DEF(ai_onnx, ReduceL1) { return reduce("ReduceL1", {1, 11, 13, 18}); }
 SKIFF_OP_DEF(ai_onnx, ReduceL2) { return reduce("ReduceL2", {1, 11, 13, 18}); }
-SKIFF_OP_DEF(ai_onnx, ReduceLogSum) { return reduce("ReduceLogSum", {1, 11, 13, 18}); }
-SKIFF_OP_DEF(ai_onnx, ReduceLogSumExp) { return reduce("ReduceLogSumExp", {1, 11, 13, 18}); }
-SKIFF_OP_DEF(ai_onnx, ReduceMax) {
-  return reduce("ReduceMax", {1, 11, 12, 13, 18, 20}, kNumericTypes | kBoolType);
-}
+SKIFF_OP_DEF(ai_onnx, ReduceLogSum) { return reduce("ReduceLogSum", {1, 11, 13, 18, 28}); }
+SKIFF_OP_DEF(ai_onnx, ReduceLogSumExp) { return reduce("ReduceLogSumExp", {1, 11, 13, 18, 28}); }
+SKIFF_OP_DEF(ai_onnx, ReduceMax) { return reduce("ReduceMax", {1, 11, 12, 13, 18, 20}, kExtremeTypes); }
 SKIFF_OP_DEF(ai_onnx, ReduceMean) { return reduce("ReduceMean", {1, 11, 13, 18}); }
-SKIFF_OP_DEF(ai_onnx, ReduceMin) {
-  return reduce("ReduceMin", {1, 11, 12, 13, 18, 20}, kNumericTypes | kBoolType);
-}
+SKIFF_OP_DEF(ai_onnx, ReduceMin) { return reduce("ReduceMin", {1, 11, 12, 13, 18, 20}, kExtremeTypes); }
 SKIFF_OP_DEF(ai_onnx, ReduceProd) { return reduce("ReduceProd", {1, 11, 13, 18}); }
 SKIFF_OP_DEF(ai_onnx, ReduceSum) { return reduce("ReduceSum", {1, 11, 13}); }
 SKIFF_OP_DEF(ai_onnx, ReduceSumSquare) { return reduce("ReduceSumSquare", {1, 11, 13, 18}); }

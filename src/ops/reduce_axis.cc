@@ -134,10 +134,11 @@ void scan_reference(KernelContext& c) {
 }
 
 OpDef cumulative(const char* name, std::vector<int> versions) {
+  constexpr TypeMask kTypes = kFloatTypes | kIndexTypes | mask_of(DType::kUint32) | mask_of(DType::kUint64);
   return {.name = name,
           .versions = std::move(versions),
-          .inputs = {{"x", kNumericTypes, 'T'}, {"axis", kIndexTypes}},
-          .outputs = {{"y", kNumericTypes, 'T'}},
+          .inputs = {{"x", kTypes, 'T'}, {"axis", kIndexTypes}},
+          .outputs = {{"y", kTypes, 'T'}},
           .attributes = {{"exclusive", AttrType::kInt}, {"reverse", AttrType::kInt}},
           .infer = infer_same,
           .reference = scan_reference};

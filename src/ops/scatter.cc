@@ -193,10 +193,13 @@ OpDef scatter(const char* name, std::vector<int> versions, void (*reference)(Ker
 
 }  // namespace
 
+// Indices and depth of OneHot.
+static constexpr TypeMask kIndicators = kNumericTypes & ~mask_of(DType::kBFloat16);
+
 SKIFF_OP_DEF(ai_onnx, OneHot) {
   return {.name = "OneHot",
-          .versions = {9, 11},
-          .inputs = {{"indices", kNumericTypes}, {"depth", kNumericTypes}, {"values", kAllTypes, 'T'}},
+          .versions = {9, 11, 28},
+          .inputs = {{"indices", kIndicators}, {"depth", kIndicators}, {"values", kAllTypes, 'T'}},
           .outputs = {{"output", kAllTypes, 'T'}},
           .attributes = {{"axis", AttrType::kInt}},
           .infer = infer_one_hot,
@@ -205,7 +208,7 @@ SKIFF_OP_DEF(ai_onnx, OneHot) {
 }
 
 SKIFF_OP_DEF(ai_onnx, Scatter) {
-  OpDef d = scatter("Scatter", {9, 11}, scatter_elements_reference, {{"axis", AttrType::kInt}});
+  OpDef d = scatter("Scatter", {9}, scatter_elements_reference, {{"axis", AttrType::kInt}});
   d.removed = 11;
   return d;
 }
@@ -214,7 +217,9 @@ SKIFF_OP_DEF(ai_onnx, ScatterElements) {
                  {{"axis", AttrType::kInt}, {"reduction", AttrType::kString}});
 }
 SKIFF_OP_DEF(ai_onnx, ScatterND) {
-  return scatter("ScatterND", {11, 13, 16, 18}, scatter_nd_reference, {{"reduction", AttrType::kString}});
+  OpDef d = scatter("ScatterND", {11, 13, 16, 18}, scatter_nd_reference, {{"reduction", AttrType::kString}});
+  d.inputs[1].types = mask_of(DType::kInt64);
+  return d;
 }
 
 SKIFF_OP_DEF(ai_onnx, TensorScatter) {

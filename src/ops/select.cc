@@ -190,7 +190,7 @@ void reverse_sequence_reference(KernelContext& c) {
 
 SKIFF_OP_DEF(ai_onnx, Compress) {
   return {.name = "Compress",
-          .versions = {9, 11},
+          .versions = {9, 11, 28},
           .inputs = {{"input", kAllTypes, 'T'}, {"condition", kBoolType}},
           .outputs = {{"output", kAllTypes, 'T'}},
           .attributes = {{"axis", AttrType::kInt}},
@@ -216,7 +216,7 @@ SKIFF_OP_DEF(ai_onnx, NonZero) {
 
 SKIFF_OP_DEF(ai_onnx, ReverseSequence) {
   return {.name = "ReverseSequence",
-          .versions = {10},
+          .versions = {10, 28},
           .inputs = {{"input", kAllTypes, 'T'}, {"sequence_lens", mask_of(DType::kInt64)}},
           .outputs = {{"Y", kAllTypes, 'T'}},
           .attributes = {{"batch_axis", AttrType::kInt}, {"time_axis", AttrType::kInt}},
@@ -227,7 +227,7 @@ SKIFF_OP_DEF(ai_onnx, ReverseSequence) {
 SKIFF_OP_DEF(ai_onnx, Unique) {
   constexpr TypeMask kIndex = mask_of(DType::kInt64);
   return {.name = "Unique",
-          .versions = {11},
+          .versions = {11, 28},
           .inputs = {{"X", kAllTypes, 'T'}},
           .outputs = {{"Y", kAllTypes, 'T'},
                       {"indices", kIndex, 0, Arity::kOptional},

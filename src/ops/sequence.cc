@@ -237,7 +237,7 @@ SKIFF_OP_DEF(ai_onnx, ConcatFromSequence) {
 
 SKIFF_OP_DEF(ai_onnx, Optional) {
   OpDef d = sequence_op(
-      "Optional", {15}, {{"input", 0, 0, Arity::kOptional}}, {{"output", 0}},
+      "Optional", {15, 28}, {{"input", 0, 0, Arity::kOptional}}, {{"output", 0}},
       [](InferContext& c) {
         if (c.has(0)) return c.set(0, Type::optional(c.type(0)));
         const Attribute* a = c.node().attr("type");
@@ -252,7 +252,7 @@ SKIFF_OP_DEF(ai_onnx, Optional) {
 
 SKIFF_OP_DEF(ai_onnx, OptionalGetElement) {
   return sequence_op(
-      "OptionalGetElement", {15, 18}, {{"input", 0}}, {{"output", 0}},
+      "OptionalGetElement", {15, 18, 28}, {{"input", 0}}, {{"output", 0}},
       [](InferContext& c) { c.set(0, optional_content(c.type(0))); },
       [](KernelContext& c) {
         check(c.in_datum(0).kind() != Datum::Kind::kNone, Code::kInvalidArgument, "the optional is empty");
@@ -262,7 +262,7 @@ SKIFF_OP_DEF(ai_onnx, OptionalGetElement) {
 
 SKIFF_OP_DEF(ai_onnx, OptionalHasElement) {
   return sequence_op(
-      "OptionalHasElement", {15, 18}, {{"input", 0, 0, Arity::kOptional}}, {{"output", kBoolType}},
+      "OptionalHasElement", {15, 18, 28}, {{"input", 0, 0, Arity::kOptional}}, {{"output", kBoolType}},
       [](InferContext& c) { c.set(0, DType::kBool, SymShape::of_rank(0)); },
       [](KernelContext& c) {
         *c.out(0, DType::kBool, {}).data<uint8_t>() = c.has(0) && c.in_datum(0).kind() != Datum::Kind::kNone;

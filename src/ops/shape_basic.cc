@@ -172,6 +172,8 @@ void eye_like_reference(KernelContext& c) {
 
 // ---------------------------------------------------------------- Range
 
+constexpr TypeMask kRangeTypes = kFloatTypes | kIndexTypes | mask_of(DType::kInt16);
+
 int64_t range_count(double start, double limit, double delta) {
   check(delta != 0, Code::kInvalidModel, "Range has the step 0");
   double n = std::ceil((limit - start) / delta);
@@ -225,7 +227,16 @@ void range_reference(KernelContext& c) {
   if (dtype_is_float(t)) {
     double s = get_double(c.in(0), 0), d = get_double(c.in(2), 0);
     Tensor& y = c.out(0, t, {range_count(s, get_double(c.in(1), 0), d)});
-    for (int64_t i = 0; i < y.size(); ++i) set_double(y, i, s + static_cast<double>(i) * d);
+    // 16-bit floats are computed in the stash type: another than float shows in its rounding.
+    Tensor stash(t == DType::kFloat || t == DType::kDouble
+                     ? t
+                     : rule::dtype_attr(c.node(), "stash_type", DType::kFloat),
+                 {1});
+    auto rounded = [&](double v) {
+      set_double(stash, 0, v);
+      return get_double(stash, 0);
+    };
+    for (int64_t i = 0; i < y.size(); ++i) set_double(y, i, rounded(s + rounded(static_cast<double>(i) * d)));
   } else {
     int64_t s = get_int(c.in(0), 0), d = get_int(c.in(2), 0);
     Tensor& y = c.out(0, t, {range_count(s, get_int(c.in(1), 0), d)});
@@ -257,7 +268,8 @@ SKIFF_OP_DEF(ai_onnx, ConstantOfShape) {
   return {.name = "ConstantOfShape",
           .versions = {9, 20, 21, 23, 24, 25},
           .inputs = {{"input", mask_of(DType::kInt64)}},
-          .outputs = {{"output", kAllTypes}},
+          .outputs = {{"output", kAllTypes & ~(rule::kStringType | mask_of(DType::kComplex64) |
+                                               mask_of(DType::kComplex128))}},
           .attributes = {{"value", AttrType::kTensor}},
           .infer = infer_constant_of_shape,
           .reference =
@@ -273,11 +285,11 @@ SKIFF_OP_DEF(ai_onnx, Dropout) {
   return {.name = "Dropout",
           .versions = {1, 6, 7, 10, 12, 13, 22},
           .inputs = {{"data", kFloatTypes | rule::kFloat8Types, 'T'},
-                     {"ratio", kFloatTypes, 0, Arity::kOptional},
+                     {"ratio", kFloatTypes | rule::kFloat8Types, 0, Arity::kOptional},
                      {"training_mode", kBoolType, 0, Arity::kOptional}},
           .outputs = {{"output", kFloatTypes | rule::kFloat8Types, 'T'},
-                      {"mask", kFloatTypes | kBoolType, 0, Arity::kOptional}},
-          .attributes = {{"seed", AttrType::kInt}, {"ratio", AttrType::kFloat}},
+                      {"mask", (kFloatTypes & ~mask_of(DType::kBFloat16)) | kBoolType, 0, Arity::kOptional}},
+          .attributes = {{"is_test", AttrType::kInt}, {"seed", AttrType::kInt}, {"ratio", AttrType::kFloat}},
           .infer =
               [](InferContext& c) {
                 infer_same(c);
@@ -314,14 +326,14 @@ SKIFF_OP_DEF(ai_onnx, Identity) {
 }
 
 SKIFF_OP_DEF(ai_onnx, Range) {
-  return {
-      .name = "Range",
-      .versions = {11, 27},
-      .inputs = {{"start", kNumericTypes, 'T'}, {"limit", kNumericTypes, 'T'}, {"delta", kNumericTypes, 'T'}},
-      .outputs = {{"output", kNumericTypes, 'T'}},
-      .infer = infer_range,
-      .reference = range_reference,
-      .value_inputs = 7};
+  return {.name = "Range",
+          .versions = {11, 27},
+          .inputs = {{"start", kRangeTypes, 'T'}, {"limit", kRangeTypes, 'T'}, {"delta", kRangeTypes, 'T'}},
+          .outputs = {{"output", kRangeTypes, 'T'}},
+          .attributes = {{"stash_type", AttrType::kInt}},
+          .infer = infer_range,
+          .reference = range_reference,
+          .value_inputs = 7};
 }
 
 SKIFF_OP_DEF(ai_onnx, Shape) {

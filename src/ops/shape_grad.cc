@@ -195,7 +195,8 @@ SKIFF_GRAD_DEF(DepthToSpace) {
   c.set(0, c.reshape_like(g, x));
 }
 SKIFF_GRAD_DEF(SpaceToDepth) {
-  c.set(0, c.op("DepthToSpace", {c.grad()}, {{"blocksize", c.node().attr_i("blocksize", 0)}}));
+  c.set(0, c.op("DepthToSpace", {c.grad()},
+                {{"blocksize", c.node().attr_i("blocksize", 0)}, {"mode", c.node().attr_s("mode", "DCR")}}));
 }
 
 SKIFF_GRAD_DEF(Dropout) {

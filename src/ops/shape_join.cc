@@ -283,7 +283,9 @@ SKIFF_OP_DEF(ai_onnx, Split) {
   return {
       .name = "Split",
       .versions = {1, 2, 11, 13, 18},
-      .inputs = {{"input", kAllTypes, 'T'}, {"split", kFloatTypes | kIndexTypes, 0, Arity::kOptional}},
+      .inputs = {{"input", kAllTypes, 'T'},
+                 {"split", (kFloatTypes & ~mask_of(DType::kBFloat16)) | mask_of(DType::kInt64), 0,
+                  Arity::kOptional}},
       .outputs = {{"outputs", kAllTypes, 'T', Arity::kVariadic}},
       .attributes = {{"axis", AttrType::kInt}, {"split", AttrType::kInts}, {"num_outputs", AttrType::kInt}},
       .infer = infer_split,
@@ -292,14 +294,16 @@ SKIFF_OP_DEF(ai_onnx, Split) {
 }
 
 SKIFF_OP_DEF(ai_onnx, Tile) {
-  return {
-      .name = "Tile",
-      .versions = {1, 6, 13},
-      .inputs = {{"input", kAllTypes, 'T'}, {"repeats", kAllTypes}, {"axis", kAllTypes, 0, Arity::kOptional}},
-      .outputs = {{"output", kAllTypes, 'T'}},
-      .infer = infer_tile,
-      .reference = tile_reference,
-      .value_inputs = 6};
+  return {.name = "Tile",
+          .versions = {1, 6, 13},
+          // Version 1 takes one repeat and one axis, of the type of the input.
+          .inputs = {{"input", kAllTypes, 'T'},
+                     {"repeats", (kFloatTypes & ~mask_of(DType::kBFloat16)) | mask_of(DType::kInt64)},
+                     {"axis", kFloatTypes & ~mask_of(DType::kBFloat16), 0, Arity::kOptional}},
+          .outputs = {{"output", kAllTypes, 'T'}},
+          .infer = infer_tile,
+          .reference = tile_reference,
+          .value_inputs = 6};
 }
 
 }  // namespace skiff

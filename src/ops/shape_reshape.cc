@@ -296,7 +296,7 @@ void blocks_reference(KernelContext& c, bool to_space) {
   const Tensor& x = c.in(0);
   check(x.rank() == 4, Code::kInvalidModel, "the input must have rank 4, it is ", describe(x));
   const int64_t b = block_of(c.node());
-  std::string mode = to_space ? c.node().attr_s("mode", "DCR") : "DCR";
+  std::string mode = c.node().attr_s("mode", "DCR");
   check(mode == "DCR" || mode == "CRD", Code::kInvalidModel, "attribute 'mode' = '", mode,
         "'; it must be 'DCR' or 'CRD'");
   Dims deep = x.dims(), wide = x.dims();
@@ -341,7 +341,7 @@ const std::vector<AttrDef>& axes_attribute() {
 
 SKIFF_OP_DEF(ai_onnx, DepthToSpace) {
   return {.name = "DepthToSpace",
-          .versions = {1, 11, 13},
+          .versions = {1, 11, 13, 28},
           .inputs = {{"input", kAllTypes, 'T'}},
           .outputs = {{"output", kAllTypes, 'T'}},
           .attributes = {{"blocksize", AttrType::kInt, true}, {"mode", AttrType::kString}},
@@ -351,10 +351,10 @@ SKIFF_OP_DEF(ai_onnx, DepthToSpace) {
 
 SKIFF_OP_DEF(ai_onnx, SpaceToDepth) {
   return {.name = "SpaceToDepth",
-          .versions = {1, 13},
+          .versions = {1, 13, 28},
           .inputs = {{"input", kAllTypes, 'T'}},
           .outputs = {{"output", kAllTypes, 'T'}},
-          .attributes = {{"blocksize", AttrType::kInt, true}},
+          .attributes = {{"blocksize", AttrType::kInt, true}, {"mode", AttrType::kString}},
           .infer = [](InferContext& c) { infer_blocks(c, false); },
           .reference = [](KernelContext& c) { blocks_reference(c, false); }};
 }

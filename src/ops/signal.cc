@@ -265,7 +265,7 @@ SKIFF_OP_DEF(ai_onnx, DFT) {
           .versions = {17, 20},
           .inputs = {{"input", kFloatTypes},
                      {"dft_length", kIndexTypes, 0, Arity::kOptional},
-                     {"axis", kIndexTypes, 0, Arity::kOptional}},
+                     {"axis", mask_of(DType::kInt64), 0, Arity::kOptional}},
           .outputs = {{"output", kFloatTypes}},
           .attributes = {{"axis", AttrType::kInt}, {"inverse", AttrType::kInt}, {"onesided", AttrType::kInt}},
           .infer = infer_dft,

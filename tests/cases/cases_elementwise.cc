@@ -39,10 +39,12 @@ std::vector<OpCase> unary() {
   for (const Range& o : kOps) {
     for (Dims d : {Dims{2, 3, 5}, Dims{1031}, Dims{}, Dims{0, 4}})
       r.push_back(make(cat(o.op, "_", to_string(d)), o.op, o.opset, {f32(d, seed++, o.lo, o.hi)}));
-    for (DType t : {DType::kFloat16, DType::kBFloat16, DType::kDouble})
+    for (DType t : {DType::kFloat16, DType::kBFloat16, DType::kDouble}) {
+      if (std::string_view(o.op) == "Shrink" && t == DType::kBFloat16) continue;  // it never got that type
       r.push_back(with_tolerance(2e-2, 1e-2,
                                  make(cat(o.op, "_", dtype_name(t)), o.op, std::max(o.opset, 22),
                                       {random_tensor(t, {3, 37}, seed++, o.lo, o.hi)})));
+    }
   }
   r.push_back(make("leaky_relu_alpha", "LeakyRelu", 16, {f32({4, 33}, 1)}, {{"alpha", 0.3f}}));
   r.push_back(make("elu_alpha", "Elu", 6, {f32({4, 33}, 2)}, {{"alpha", 0.3f}}));
@@ -142,6 +144,19 @@ std::vector<OpCase> binary() {
   c = make("pow_int", "Pow", 15,
            {values<int>(DType::kInt64, {3}, {2, -3, 5}), values<int>(DType::kInt64, {3}, {10, 3, 0})});
   c.expected = {values<int>(DType::kInt64, {3}, {1024, -27, 1})};
+  r.push_back(c);
+  // Signed, since opset 28: sign extension; what is shifted too far or by a negative distance leaves the
+  // sign.
+  c = make("bit_shift_signed", "BitShift", 28,
+           {values<int>(DType::kInt8, {6}, {-128, -1, 100, 100, -100, 100}),
+            values<int>(DType::kInt8, {6}, {1, 7, 2, 9, -3, -1})},
+           {{"direction", std::string("RIGHT")}});
+  c.expected = {values<int>(DType::kInt8, {6}, {-64, -1, 25, 0, -1, 0})};
+  r.push_back(c);
+  c = make("bit_shift_signed_left", "BitShift", 28,
+           {values<int>(DType::kInt8, {4}, {-1, 100, 1, 1}), values<int>(DType::kInt8, {4}, {3, 1, 8, -1})},
+           {{"direction", std::string("LEFT")}});
+  c.expected = {values<int>(DType::kInt8, {4}, {-8, -56, 0, 0})};
   r.push_back(c);
   c = make("bit_shift_left", "BitShift", 11,
            {values<int>(DType::kUint8, {3}, {16, 4, 255}), values<int>(DType::kUint8, {3}, {1, 2, 9})},

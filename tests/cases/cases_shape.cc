@@ -48,6 +48,8 @@ std::vector<OpCase> moves() {
   r.push_back(expect(make("depth_to_space_text", "DepthToSpace", 13, {counting(DType::kFloat, {1, 4, 1, 2})},
                           {{"blocksize", int64_t{2}}}),
                      values<int>(DType::kFloat, {1, 1, 2, 4}, {0, 2, 1, 3, 4, 6, 5, 7})));
+  r.push_back(make("space_to_depth_crd", "SpaceToDepth", 28, {counting(DType::kFloat, {2, 3, 4, 6})},
+                   {{"blocksize", int64_t{2}}, {"mode", std::string("CRD")}}));
   r.push_back(make("space_to_depth", "SpaceToDepth", 13, {counting(DType::kFloat, {2, 3, 4, 6})},
                    {{"blocksize", int64_t{2}}}));
   return r;

@@ -47,8 +47,8 @@ std::unique_ptr<BoundKernel> plan_blocks(const PlanArgs& p) {
   const int64_t n = x[0], ch = last ? x[3] : x[1], h = last ? x[1] : x[2], w = last ? x[2] : x[3];
   using Six = std::array<int64_t, 6>;
   Six dims{}, perm{};
+  const bool crd = p.node.attr_s("mode", "DCR") == "CRD";
   if (to_space) {
-    const bool crd = p.node.attr_s("mode", "DCR") == "CRD";
     if (ch % (b * b) != 0) return nullptr;
     const int64_t d = ch / (b * b);
     if (last) {
@@ -61,7 +61,7 @@ std::unique_ptr<BoundKernel> plan_blocks(const PlanArgs& p) {
   } else {
     if (h % b != 0 || w % b != 0) return nullptr;
     dims = last ? Six{n, h / b, b, w / b, b, ch} : Six{n, ch, h / b, b, w / b, b};
-    perm = last ? Six{0, 1, 3, 2, 4, 5} : Six{0, 3, 5, 1, 2, 4};
+    perm = crd ? Six{0, 1, 3, 5, 2, 4} : last ? Six{0, 1, 3, 2, 4, 5} : Six{0, 3, 5, 1, 2, 4};
   }
   return bind_transpose(p, dims, perm);
 }

@@ -1,4 +1,6 @@
 // References: what the case list does not say - errors, hostile arguments, strings, control flow.
+#include <cmath>
+
 #include "op_test.h"
 
 using namespace skiff;
@@ -131,4 +133,33 @@ TEST_CASE("Loop carries state, stacks outputs and obeys its limit") {
   InterpretLimits tight;
   tight.max_loop_trips = 3;
   CHECK_THROWS_AS(interpret(b.g, in, {}, tight), Error);
+}
+
+TEST_CASE("SpaceToDepth and DepthToSpace undo each other in both modes") {
+  for (const char* mode : {"DCR", "CRD"}) {
+    std::vector<Attribute> a{{"blocksize", int64_t{2}}, {"mode", std::string(mode)}};
+    Tensor x(DType::kFloat, {2, 3, 4, 6});
+    for (int64_t i = 0; i < x.size(); ++i) set_double(x, i, static_cast<double>(i));
+    Tensor deep = run_op("SpaceToDepth", 28, {x}, a)[0].tensor();
+    CHECK(identical(run_op("DepthToSpace", 13, {deep}, a)[0].tensor(), x));
+  }
+}
+
+TEST_CASE("Mod of floats follows the divisor's sign, of zero too") {
+  Tensor a = tensor<double>(DType::kFloat, {4}, {-5, 5, -6, 6}),
+         b = tensor<double>(DType::kFloat, {4}, {3, -3, 3, -3});
+  Tensor y = run_op("Mod", 28, {a, b})[0].tensor();
+  CHECK(to_floats(y) == std::vector<float>{1, -1, 0, 0});
+  CHECK(!std::signbit(y.data<float>()[2]));
+  CHECK(std::signbit(y.data<float>()[3]));
+}
+
+TEST_CASE("Range rounds 16-bit floats in its stash type") {
+  auto half = [](double v) { return tensor<double>(DType::kFloat16, {}, {v}); };
+  std::vector<Datum> in{half(0), half(1), half(0.1)};
+  Tensor wide = run_op("Range", 27, in)[0].tensor(),
+         narrow = run_op("Range", 27, in, {{"stash_type", int64_t{10}}})[0].tensor();
+  CHECK(wide.size() == 11);  // 0.1 is a little less in half precision
+  CHECK(get_double(wide, 3) == get_double(half(3 * get_double(in[2].tensor(), 0)), 0));
+  CHECK(narrow.size() == wide.size());
 }
