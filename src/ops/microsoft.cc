@@ -225,7 +225,7 @@ SymShape batches_first(SymShape s, bool trans_batch) {
 Tensor batches_first(const Tensor& t, bool trans_batch) {
   if (!trans_batch || t.rank() <= 2) return t;
   // [M, B, K] with the batches as one axis.
-  int64_t m = t.dim(0), k = t.dim(t.rank() - 1), b = m * k ? t.size() / (m * k) : 0;
+  int64_t m = t.dim(0), k = t.dim(t.rank() - 1), b = m * k != 0 ? t.size() / (m * k) : 0;
   Dims d = t.dims();
   std::rotate(d.begin(), d.begin() + 1, d.end() - 1);
   Tensor r(t.dtype(), d);
