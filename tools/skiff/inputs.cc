@@ -38,6 +38,11 @@ void add_input_options(CLI::App& app, InputOptions& o, const std::string& fill) 
   app.add_option("--seed", o.seed, "Seed of --fill random [1]");
   app.add_flag("--cast", o.cast, "Convert .npy, .npz and .pb files to the element type the model wants");
   app.add_option("--rate", o.rate, "Sample rate a .wav file must have [any]");
+  add_image_options(app, o);
+  add_shape_options(app, o);
+}
+
+void add_image_options(CLI::App& app, InputOptions& o) {
   auto* group = "Images";
   app.add_option("--resize", o.resize, "W,H or one number for a square [the model's own size]")->group(group);
   app.add_option("--resize-mode", o.resize_mode,
@@ -54,7 +59,6 @@ void add_input_options(CLI::App& app, InputOptions& o, const std::string& fill) 
   app.add_option("--channels", o.channels, "rgb, bgr or gray [rgb; gray for one channel]")
       ->check(CLI::IsMember({"rgb", "bgr", "gray"}))
       ->group(group);
-  add_shape_options(app, o);
 }
 
 namespace {
@@ -64,23 +68,6 @@ std::pair<std::string, std::string> key_value(const std::string& text, const cha
   if (eq == std::string::npos || eq == 0 || eq + 1 == text.size())
     fail_usage(option, ": \"", text, "\" is not NAME=VALUE");
   return {text.substr(0, eq), text.substr(eq + 1)};
-}
-
-ImageSpec spec_of(const InputOptions& o) {
-  ImageSpec s;
-  try {
-    if (!o.resize.empty()) s.resize = parse_size(o.resize, "--resize");
-    if (!o.resize_mode.empty()) s.mode = parse_resize_mode(o.resize_mode, "--resize-mode");
-    if (!o.crop.empty()) s.crop = parse_size(o.crop, "--crop");
-    if (!o.mean.empty()) s.mean = parse_numbers(o.mean, "--mean");
-    if (!o.std.empty()) s.std = parse_numbers(o.std, "--std");
-    if (!o.layout.empty()) s.layout = parse_layout(o.layout, "--layout");
-    if (!o.channels.empty()) s.channels = parse_channels(o.channels, "--channels");
-  } catch (const ToolError& e) {
-    throw UsageError(e.what());
-  }
-  s.scale = o.scale;
-  return s;
 }
 
 std::string type_of(const skiff_port& p) { return p.type_text ? p.type_text : ""; }
@@ -113,6 +100,23 @@ std::vector<int64_t> fit_dims(const std::vector<int64_t>& have, size_t count,
 
 }  // namespace
 
+ImageSpec image_spec(const InputOptions& o) {
+  ImageSpec s;
+  try {
+    if (!o.resize.empty()) s.resize = parse_size(o.resize, "--resize");
+    if (!o.resize_mode.empty()) s.mode = parse_resize_mode(o.resize_mode, "--resize-mode");
+    if (!o.crop.empty()) s.crop = parse_size(o.crop, "--crop");
+    if (!o.mean.empty()) s.mean = parse_numbers(o.mean, "--mean");
+    if (!o.std.empty()) s.std = parse_numbers(o.std, "--std");
+    if (!o.layout.empty()) s.layout = parse_layout(o.layout, "--layout");
+    if (!o.channels.empty()) s.channels = parse_channels(o.channels, "--channels");
+  } catch (const ToolError& e) {
+    throw UsageError(e.what());
+  }
+  s.scale = o.scale;
+  return s;
+}
+
 std::string shapes_text(const InputOptions& o) {
   std::string s;
   for (const std::string& kv : o.shapes) {
@@ -134,7 +138,7 @@ Inputs::Inputs(const api::Session& session, const InputOptions& options, const S
   shapes_.resize(n);
   specs_.resize(n);
   for (const auto& [name, spec] : sidecar.inputs) specs_[index_of(name, sidecar.path)] = spec;
-  ImageSpec given = spec_of(options);
+  ImageSpec given = image_spec(options);
   for (ImageSpec& s : specs_) s = merge(s, given);
   for (const std::string& kv : options.dims) {
     auto [name, value] = key_value(kv, "--dim");

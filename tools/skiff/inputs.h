@@ -29,6 +29,10 @@ struct InputOptions {
 void add_shape_options(CLI::App& app, InputOptions& o);
 // With the default for missing inputs ("" or "random").
 void add_input_options(CLI::App& app, InputOptions& o, const std::string& fill);
+// How pictures become inputs; part of add_input_options.
+void add_image_options(CLI::App& app, InputOptions& o);
+// What the image options say. Errors: UsageError.
+ImageSpec image_spec(const InputOptions& o);
 
 // "image=1x3x224x224;N=4" as skiff_session_info_json wants it. Errors: UsageError for malformed options.
 std::string shapes_text(const InputOptions& o);
