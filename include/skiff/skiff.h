@@ -401,6 +401,39 @@ SKIFF_API skiff_status skiff_passes_json(char** json);
  * inside). The file is replaced atomically. */
 SKIFF_API skiff_status skiff_model_rewrite(const char* path, const char* out_path, size_t external_threshold);
 
+/* ---------------------------------------------------------------- adaptation
+ * Calls that make another model out of a model. They take options as a JSON object, data through callbacks, and give a
+ * report. Callbacks are called on the calling thread. */
+typedef struct skiff_adapt_callbacks {
+  void* user; /* handed to each callback */
+  /* The inputs of sample `index` (from 0, in order; again from 0 for another pass): fills inputs[i] with a new value for
+   * input i of the model, which the library frees (NULL: the input's default). Returns 1; 0 when there are no more
+   * samples; below 0 when it failed, which ends the call with SKIFF_INVALID_ARGUMENT. May be NULL: no data. */
+  int (*sample)(void* user, size_t index, skiff_value** inputs, size_t input_count);
+  /* How good a model is on data of the caller's: higher is better, and option max_drop is about this number. The session
+   * is the library's and ends with the call. Returns 0, or below 0 when it failed. May be NULL: models are then compared
+   * by their outputs on the samples. */
+  int (*score)(void* user, skiff_session* session, double* score);
+  /* `share` in [0, 1] of a stage ("calibrate", "compare", ...) is done. Returns 0 to go on; anything else ends the call
+   * with SKIFF_CANCELLED. May be NULL. */
+  int (*progress)(void* user, const char* stage, double share);
+} skiff_adapt_callbacks;
+
+/* Quantizes the model file `path` and writes the result, plain ONNX, to `out_path` (atomically, and only when everything
+ * went well; the model itself is never overwritten). `options_json` (may be NULL): see skiff_quantize_options_json; any
+ * option of a session may stand beside them. `callbacks` may be NULL for the modes that need no data. The caller frees
+ * the reports; each may be NULL. report_json: {"mode", "samples", "seconds", "size_before", "size_after", "sqnr_db",
+ * "cosine", "agreement", "score_before", "score_after", "ns_before", "ns_after", "notes":[...], "layers":[{"name", "op",
+ * "precision", "reason", "weight_sqnr_db", "output_sqnr_db", "saturated", "lo", "hi", "scale", "zero", "histogram"}],
+ * "regions":[{"first", "last", "nodes", "float_ns", "quantized_ns", "reverted", "how"}]}; report_html: one page with
+ * plots.
+ * Errors: SKIFF_INVALID_ARGUMENT (an option, no samples, a sample that holds NaN or does not fit, a model that is
+ * quantized already), SKIFF_UNSUPPORTED, SKIFF_NOT_FOUND, SKIFF_IO, SKIFF_INVALID_MODEL, SKIFF_CANCELLED. */
+SKIFF_API skiff_status skiff_quantize(const char* path, const char* out_path, const char* options_json,
+                                      const skiff_adapt_callbacks* callbacks, char** report_json, char** report_html);
+/* The options there are: JSON array of {"name","default","description"}. */
+SKIFF_API skiff_status skiff_quantize_options_json(char** json);
+
 #ifdef __cplusplus
 }
 #endif

@@ -499,6 +499,12 @@ class Session {
     check(skiff_session_load_memory(model.data(), model.size(), options.get(), &s));
     s_.reset(s);
   }
+  // A view of a session that belongs to somebody else, who frees it after the view is gone.
+  static Session borrow(skiff_session* s) {
+    Session view;
+    view.s_ = std::unique_ptr<skiff_session, Free>(s, Free(false));
+    return view;
+  }
   size_t input_count() const { return skiff_session_input_count(s_.get()); }
   size_t output_count() const { return skiff_session_output_count(s_.get()); }
   skiff_port input(size_t i) const {
@@ -548,8 +554,14 @@ class Session {
   skiff_session* get() const { return s_.get(); }
 
  private:
+  Session() = default;
   struct Free {
-    void operator()(skiff_session* s) const { skiff_session_free(s); }
+    bool owned;
+    Free() : owned(true) {}
+    explicit Free(bool o) : owned(o) {}
+    void operator()(skiff_session* s) const {
+      if (owned) skiff_session_free(s);
+    }
   };
   std::unique_ptr<skiff_session, Free> s_;
 };

@@ -56,6 +56,9 @@ T* need(T* p, const char* what) {
   return p;
 }
 
+// The handle of a session.
+std::unique_ptr<skiff_session> make_handle(std::unique_ptr<runtime::Session> session);
+
 // A malloc'ed copy for the caller to free with skiff_string_free.
 char* give_string(const std::string& s);
 

@@ -29,11 +29,7 @@ std::vector<skiff_session::PortText> texts(const std::vector<runtime::Port>& por
 }
 
 void open(std::unique_ptr<runtime::Session> s, skiff_session** out) {
-  auto handle = std::make_unique<skiff_session>();
-  handle->session = std::move(s);
-  handle->inputs = texts(handle->session->inputs());
-  handle->outputs = texts(handle->session->outputs());
-  *out = handle.release();
+  *out = make_handle(std::move(s)).release();
 }
 
 void fill_port(const std::vector<runtime::Port>& ports, const std::vector<skiff_session::PortText>& text,
@@ -79,6 +75,14 @@ void run(skiff_session* session, const skiff_value* const* inputs, size_t n_in, 
 }
 
 }  // namespace
+
+std::unique_ptr<skiff_session> skiff::capi::make_handle(std::unique_ptr<runtime::Session> s) {
+  auto handle = std::make_unique<skiff_session>();
+  handle->session = std::move(s);
+  handle->inputs = texts(handle->session->inputs());
+  handle->outputs = texts(handle->session->outputs());
+  return handle;
+}
 
 extern "C" {
 

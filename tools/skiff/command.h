@@ -15,6 +15,8 @@ void add_run(CLI::App& app, Action& action);
 void add_verify(CLI::App& app, Action& action);
 void add_bench(CLI::App& app, Action& action);
 void add_profile(CLI::App& app, Action& action);
+void add_eval(CLI::App& app, Action& action);
+void add_quantize(CLI::App& app, Action& action);
 void add_devices(CLI::App& app, Action& action);
 void add_knobs(CLI::App& app, Action& action);
 

@@ -39,6 +39,8 @@ int run(int argc, char** argv) {
   add_verify(app, action);
   add_bench(app, action);
   add_profile(app, action);
+  add_eval(app, action);
+  add_quantize(app, action);
   add_devices(app, action);
   add_knobs(app, action);
   try {

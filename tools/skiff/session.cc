@@ -1,5 +1,7 @@
 #include "session.h"
 
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <chrono>
@@ -89,13 +91,23 @@ api::Session open_session(const std::string& model, const CommonOptions& o, bool
   return api::Session(model, make_options(o, profile));
 }
 
+namespace {
+volatile std::sig_atomic_t was_interrupted = 0;
+}
+
+bool interrupted() { return was_interrupted != 0; }
+bool stderr_is_terminal() { return isatty(STDERR_FILENO) != 0; }
+
 api::Cancel& interrupt() {
   static skiff_cancel* handle = nullptr;
   static api::Cancel cancel;
   if (!handle) {
     handle = cancel.get();
     struct sigaction action {};
-    action.sa_handler = [](int) { skiff_cancel_request(handle); };
+    action.sa_handler = [](int) {
+      was_interrupted = 1;
+      skiff_cancel_request(handle);
+    };
     action.sa_flags = static_cast<int>(SA_RESETHAND);
     sigaction(SIGINT, &action, nullptr);
   }

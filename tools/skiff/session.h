@@ -30,6 +30,9 @@ api::Session open_session(const std::string& model, const CommonOptions& o, bool
 
 // Runs that are under way end with SKIFF_CANCELLED after the first interrupt (Ctrl-C); a second one kills.
 api::Cancel& interrupt();
+// Whether that interrupt has come.
+bool interrupted();
+bool stderr_is_terminal();
 
 // "input \"x\"" list for messages: the names of all inputs.
 std::string input_names(const api::Session& s);
