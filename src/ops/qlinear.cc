@@ -276,7 +276,8 @@ OpDef qlinear_binary(const char* name, void (*reference)(KernelContext&)) {
                      {"C_zero_point", kInt8Types, 'T', Arity::kOptional}},
           .outputs = {{"C", kInt8Types, 'T'}},
           .infer = infer_qlinear_binary,
-          .reference = reference};
+          .reference = reference,
+          .flags = kElementwise};
 }
 
 }  // namespace

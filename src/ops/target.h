@@ -20,6 +20,7 @@ struct TargetTraits {
   std::vector<std::string> fused_activations;
   bool fuse_residual = false;           // skiff.Conv / skiff.MatMul add a residual
   bool fuse_elementwise_chains = false; // skiff.Elementwise
+  bool integer_arithmetic = false;  // quantized regions run as skiff.QLinear* and QLinear* on integers
 };
 
 }  // namespace skiff

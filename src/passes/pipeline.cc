@@ -23,6 +23,7 @@
 #include "passes/simplify_reshapes.h"
 #include "passes/simplify_transposes.h"
 #include "passes/use_channels_last.h"
+#include "passes/use_integers.h"
 
 namespace skiff::passes {
 namespace {
@@ -46,6 +47,7 @@ constexpr Pass kGeneral[] = {
     SKIFF_PASS(recognize_layer_norm, "decomposed layer and RMS normalization become one node"),
 };
 constexpr Pass kTarget[] = {
+    SKIFF_PASS(use_integers, "quantized regions work on integers"),
     SKIFF_PASS(fuse_matmul_bias, "matrix products take bias, residual, scale and activation"),
     SKIFF_PASS(fuse_conv_epilogues, "convolutions take bias, residual and activation"),
     SKIFF_PASS(use_channels_last, "convolutional parts work on channels-last tensors"),

@@ -50,7 +50,8 @@ class Sink {
   }
 
   bool run() {
-    if (perm_.empty() || !n_.def || is_quantizer(n_) || n_.outputs.empty()) return false;
+    if (perm_.empty() || !n_.def || n_.outputs.empty()) return false;
+    if (is_quantizer(n_) && !is_settled_quantizer()) return false;
     if (!rewrite()) return false;
     if (foreign_ > 0 && (!options_.channels_last || foreign_ > own_)) return false;
     finish();
@@ -59,7 +60,8 @@ class Sink {
 
  private:
   bool rewrite() {
-    if (n_.def->is(kElementwise)) return elementwise();
+    if (n_.def->is(kElementwise) || is_quantizer(n_)) return elementwise();
+    if (n_.op == "QLinearAveragePool" || n_.op == "QLinearGlobalAveragePool") return integer_pool();
     if (!n_.domain.empty()) return false;
     const std::string& op = n_.op;
     if (op == "Concat") return concat();
@@ -76,6 +78,21 @@ class Sink {
     if (op == "Reshape" || op == "Flatten" || op == "Unsqueeze") return reshape();
     if (op == "Crop") return crop();
     return channels_last_form();
+  }
+
+  // Once quantized regions work on integers, what conversions are left are elementwise nodes like others.
+  bool is_settled_quantizer() const {
+    if (!ctx_.target || !ctx_.target->integer_arithmetic || n_.op == "DynamicQuantizeLinear") return false;
+    const SymShape* scale = shape_of(g_, n_.input(1));
+    return scale && all_units(*scale) && n_.attr_i("block_size", 0) == 0;
+  }
+
+  bool integer_pool() {
+    if (!options_.channels_last || perm_ != planar_perm(perm_.size()) || n_.attr_i("channels_last", 0) != 0 ||
+        !take_first())
+      return false;
+    set(Attribute("channels_last", int64_t{1}));
+    return true;
   }
 
   void finish() {
@@ -401,8 +418,10 @@ class Sink {
         "LRN",     "DepthToSpace", "SpaceToDepth",      "LpPool",        "InstanceNormalization"};
     if (!options_.channels_last || perm_ != planar_perm(perm_.size())) return false;
     if (std::find(std::begin(kForms), std::end(kForms), n_.op) == std::end(kForms)) return false;
-    if (!have_op("skiff", n_.op) || dtype_of(g_, n_.outputs[0]) != DType::kFloat || n_.outputs.size() != 1)
-      return false;
+    if (!have_op("skiff", n_.op) || n_.outputs.size() != 1) return false;
+    DType t = dtype_of(g_, n_.outputs[0]);
+    bool bytes = (t == DType::kUint8 || t == DType::kInt8) && n_.op == "MaxPool";
+    if (t != DType::kFloat && !bytes) return false;
     if (n_.op == "LpPool" && n_.opset < 2) return false;
     if (n_.op == "BatchNormalization" &&
         (n_.opset < 7 || n_.attr_i("spatial", 1) != 1 || n_.attr_i("training_mode", 0) != 0))

@@ -31,12 +31,19 @@ class Layout {
   }
 
  private:
+  // QLinearConv in planar order, of whichever domain.
+  bool is_integer_conv(const Node& n) const {
+    return n.op == "QLinearConv" && ctx_.target->integer_arithmetic && n.attr_s("layout", "NCHW") == "NCHW" &&
+           n.attr_i("channels_last", 0) == 0;
+  }
   bool is_planar_conv(const Node& n) const {
-    if (n.op != "Conv" && n.op != "ConvTranspose") return false;
-    if (!n.domain.empty() && n.domain != "skiff") return false;
+    if (n.op != "Conv" && n.op != "ConvTranspose" && n.op != "QLinearConv") return false;
+    if (!n.domain.empty() && n.domain != "skiff" && !is_integer_conv(n)) return false;
     int64_t rank = rank_of(g_, n.input(0));
+    if (is_integer_conv(n)) return rank == 3 || rank == 4;
     return (rank == 3 || rank == 4) && dtype_of(g_, n.outputs[0]) == DType::kFloat &&
-           n.attr_s("layout", "NCHW") == "NCHW" && have_op("skiff", n.op) && !touches_quantizer(g_, n);
+           n.attr_s("layout", "NCHW") == "NCHW" && have_op("skiff", n.op) &&
+           (ctx_.target->integer_arithmetic || !touches_quantizer(g_, n));
   }
 
   bool is_planar_transpose(const Node& n) const {
@@ -97,15 +104,16 @@ class Layout {
     conv.domain = "skiff";
     conv.opset = 1;
     conv.def = nullptr;
-    std::erase_if(conv.attributes,
-                  [](const Attribute& a) { return a.name == "layout" || a.name == "x_layout"; });
+    std::erase_if(conv.attributes, [](const Attribute& a) {
+      return a.name == "layout" || a.name == "x_layout" || a.name == "channels_last";
+    });
     conv.attributes.emplace_back("layout", std::string("NHWC"));
     if (reads_planar(n)) {
       conv.attributes.emplace_back("x_layout", std::string("NCHW"));
     } else {
       conv.inputs[0] = channels_last(p, n.inputs[0]);
     }
-    if (n.input(3) != kNoValue) conv.inputs[3] = channels_last(p, n.inputs[3]);
+    if (n.op != "QLinearConv" && n.input(3) != kNoValue) conv.inputs[3] = channels_last(p, n.inputs[3]);
     const std::string name = g_.value(n.outputs[0]).name;
     Perm back = planar_perm(static_cast<size_t>(rank_of(g_, n.inputs[0])));
     ValueId y = p.add(std::move(conv), 1, name)[0];

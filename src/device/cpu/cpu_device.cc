@@ -71,6 +71,7 @@ class CpuDevice : public Device {
                                  "silu", "hard_swish", "hard_sigmoid", "gelu",    "gelu_tanh"};
     traits_.fuse_residual = true;
     traits_.fuse_elementwise_chains = true;
+    traits_.integer_arithmetic = true;
   }
 
   DeviceInfo info() const override {

@@ -26,6 +26,15 @@ namespace avx512 {
 #include "device/cpu/kernels/families.inc"
 }
 #endif
+#if SKIFF_HAVE_AVX512
+namespace avx512_vnni {
+#define SKIFF_INT8_FAMILY(name, Table) extern const Table name##_kernels;
+#undef SKIFF_FAMILY
+#define SKIFF_FAMILY(name, Table)
+#include "device/cpu/kernels/families.inc"
+#undef SKIFF_INT8_FAMILY
+}  // namespace avx512_vnni
+#endif
 #undef SKIFF_FAMILY
 
 namespace {
@@ -127,11 +136,18 @@ const KernelTables& kernels(Isa isa) {
 #endif
 #if SKIFF_HAVE_AVX512
 #define SKIFF_SET avx512
-    case Isa::kAvx512:
-    case Isa::kAvx512Vnni: {
+    case Isa::kAvx512: {
       static const KernelTables tables = {Isa::kAvx512
 #include "device/cpu/kernels/families.inc"
       };
+      return tables;
+    }
+    case Isa::kAvx512Vnni: {
+#define SKIFF_INT8_FAMILY(name, Table) , &avx512_vnni::name##_kernels
+      static const KernelTables tables = {Isa::kAvx512Vnni
+#include "device/cpu/kernels/families.inc"
+      };
+#undef SKIFF_INT8_FAMILY
       return tables;
     }
 #undef SKIFF_SET
