@@ -42,6 +42,7 @@ class Integers {
     if (n.domain == "com.microsoft") return microsoft(id);
     if (!n.domain.empty()) return false;
     if (n.op == "QuantizeLinear") return quantizer(id);
+    if (n.op == "MatMulInteger") return scaled_product(id);
     return moves(id);
   }
 
@@ -439,6 +440,72 @@ class Integers {
     made.inputs = {x->x, scale_constant(p, x->s()), zero_constant(p, x->type, x->z()),
                    scale_constant(p, t.y.s()), zero_constant(p, t.y.type, t.y.z())};
     return finish_limited(p, p.add(std::move(made), 1, g_.value(t.y.x).name)[0], t);
+  }
+
+  // ---------------------------------------------------------------- dynamic quantization
+
+  // The other operand of the Mul or Add that is v's only user.
+  struct Second {
+    NodeId node = kNoNode;
+    ValueId value = kNoValue;
+  };
+  Second second_of(ValueId v, std::string_view op) const {
+    NodeId user = sole_user(g_, v);
+    if (user == kNoNode || !g_.node(user).is(op) || g_.node(user).opset < 7) return {};
+    const Node& n = g_.node(user);
+    return {user, n.inputs[n.inputs[0] == v ? 1 : 0]};
+  }
+  bool single(ValueId v) const {
+    const SymShape* s = shape_of(g_, v);
+    return s && (s->rank() == 0 || (s->rank() == 1 && (*s)[0].is(1)));
+  }
+
+  // Cast(MatMulInteger(a, b, za, zb)) * (sa * sb) + bias -> MatMulIntegerToFloat
+  bool scaled_product(NodeId id) {
+    const Node& n = g_.node(id);
+    const Tensor* b = constant_of(g_, n.inputs[1]);
+    if (!b || b->rank() != 2 || rank_of(g_, n.inputs[0]) < 2) return false;
+    if (n.input(2) != kNoValue && !single(n.inputs[2])) return false;
+    NodeId cast = sole_user(g_, n.outputs[0]);
+    if (cast == kNoNode || !g_.node(cast).is("Cast") ||
+        dtype_of(g_, g_.node(cast).outputs[0]) != DType::kFloat)
+      return false;
+    ValueId y = g_.node(cast).outputs[0];
+    Second scale = second_of(y, "Mul");
+    if (scale.node == kNoNode || dtype_of(g_, scale.value) != DType::kFloat) return false;
+    auto fits = [&](ValueId v) {
+      const Tensor* t = constant_of(g_, v);
+      return t && t->rank() <= 1 && (t->size() == 1 || t->size() == b->dim(1));
+    };
+    Patch p(g_);
+    ValueId sa = kNoValue, sb = kNoValue;
+    if (const Node* m = made_by(g_, scale.value, "Mul")) {
+      for (size_t i : {size_t{0}, size_t{1}})
+        if (sa == kNoValue && single(m->inputs[i]) && fits(m->inputs[1 - i])) {
+          sa = m->inputs[i];
+          sb = m->inputs[1 - i];
+        }
+    } else if (fits(scale.value)) {
+      sa = scale_constant(p, 1);
+      sb = scale.value;
+    }
+    if (sa == kNoValue) return false;
+    std::vector<NodeId> absorbed{id, cast, scale.node};
+    y = g_.node(scale.node).outputs[0];
+    Second bias = second_of(y, "Add");
+    const SymShape* bs = bias.node == kNoNode ? nullptr : shape_of(g_, bias.value);
+    bool with_bias =
+        bs && bs->rank() == 1 && (*bs)[0].is(b->dim(1)) && dtype_of(g_, bias.value) == DType::kFloat;
+    if (with_bias) {
+      absorbed.push_back(bias.node);
+      y = g_.node(bias.node).outputs[0];
+    }
+    std::vector<ValueId> in{n.inputs[0], n.inputs[1], sa, sb, n.input(2), n.input(3)};
+    if (with_bias) in.push_back(bias.value);
+    p.replace(y, p.op("com.microsoft", "MatMulIntegerToFloat", 1, in, {}, g_.value(y).name));
+    for (NodeId a : absorbed) p.remove(a);
+    commit(g_, ctx_, p);
+    return true;
   }
 
   // ---------------------------------------------------------------- com.microsoft's operators on integers

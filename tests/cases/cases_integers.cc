@@ -23,6 +23,14 @@ const Conv kConvs[] = {
 
 OpCase exact(OpCase c) { return with_tolerance(0, 0, in_domain("skiff", std::move(c))); }
 
+OpCase exact_in(const char* domain, OpCase c) {
+  return with_tolerance(0, 0, in_domain(domain, std::move(c)));
+}
+OpCase constants(OpCase c, std::initializer_list<size_t> which) {
+  for (size_t i : which) c.constant[i] = true;
+  return c;
+}
+
 std::vector<OpCase> convolutions() {
   std::vector<OpCase> r;
   uint32_t seed = 1;
@@ -83,6 +91,29 @@ std::vector<OpCase> others() {
                             {"strides", Ints{2, 1}},
                             {"pads", Ints{1, 0, 1, 1}},
                             {"layout", std::string("NHWC")}})));
+    for (int zeros : {0, 1, 2}) {  // none, one, one per column of B
+      const bool w_u = zeros == 1;
+      Tensor bz = zeros == 2 ? s8({83}, 23, -9, 9) : one(type_of(w_u), zeros ? 130 : 0);
+      std::vector<Datum> in{integers(u, {3, 5, 70}, 21), integers(w_u, {70, 83}, 22), one(type_of(u), 17),
+                            bz};
+      r.push_back(constants(
+          exact_in("", make(cat("matmul_integer_constant", tag, zeros), "MatMulInteger", 10, in)), {1, 3}));
+      in = {integers(u, {3, 5, 70}, 24),
+            integers(w_u, {70, 83}, 25),
+            one(DType::kFloat, 0.013),
+            f32({83}, 26, 0.001, 0.02),
+            one(type_of(u), 17),
+            bz,
+            f32({83}, 27)};
+      r.push_back(constants(
+          exact_in("com.microsoft", make(cat("matmul_to_float", tag, zeros), "MatMulIntegerToFloat", 1, in)),
+          {1, 3, 5, 6}));
+      in = {f32({2, 9, 70}, 28, u ? 0.5 : -3, 4), integers(w_u, {70, 83}, 29), f32({83}, 30, 0.001, 0.02), bz,
+            f32({83}, 31)};
+      r.push_back(constants(
+          exact_in("com.microsoft", make(cat("dynamic_matmul", tag, zeros), "DynamicQuantizeMatMul", 1, in)),
+          {1, 2, 3}));
+    }
     OpCase global = make(cat("qglobal_average_nhwc", tag), "QLinearGlobalAveragePool", 1,
                          {integers(u, {2, 7, 6, 37}, 15), one(DType::kFloat, 0.02), one(type_of(u), 3),
                           one(DType::kFloat, 0.005), one(type_of(u), 20)},

@@ -10,11 +10,11 @@ namespace skiff::cpu {
 
 bool is_8bit(DType t) { return t == DType::kUint8 || t == DType::kInt8; }
 
-std::optional<QuantParams> scalar_params(const NodeQuery& q, size_t scale, size_t zero) {
+std::optional<TensorScale> scalar_params(const NodeQuery& q, size_t scale, size_t zero) {
   const Tensor *s = q.constant(scale), *z = q.constant(zero);
   if (!s || s->size() != 1 || s->dtype() != DType::kFloat) return std::nullopt;
   if (zero < q.in.size() && q.in[zero] && (!z || z->size() != 1)) return std::nullopt;
-  QuantParams p{static_cast<float>(get_double(*s, 0)), z ? static_cast<int32_t>(get_int(*z, 0)) : 0};
+  TensorScale p{static_cast<float>(get_double(*s, 0)), z ? static_cast<int32_t>(get_int(*z, 0)) : 0};
   if (!std::isfinite(p.scale) || p.scale <= 0) return std::nullopt;
   return p;
 }
@@ -49,6 +49,57 @@ TaskSplit split_product(const CpuContext& c, int64_t m, int64_t n, int64_t k, in
   return s;
 }
 
+void PackedProduct::pack(const CpuContext& c, const uint8_t* data, bool is_signed, bool x_signed,
+                         const ProductConstants& q, bool bytes) {
+  const Int8Kernels& f = *c.k->int8;
+  weight_bytes = align_up(f.packed_bytes(k, n));
+  columns = f.padded_columns(n);
+  weights = Tensor(DType::kUint8, {static_cast<int64_t>(weight_bytes) * groups});
+  start = Tensor(DType::kInt32, {columns * groups});
+  scale = Tensor(DType::kFloat, {columns * groups});
+  column_zeros = !f.centred && q.w_zero.size() > 1;
+  if (column_zeros) zero = Tensor(DType::kInt32, {columns * groups});
+  if (!f.centred && !column_zeros) zero_all = q.w_zero[0] + f.weight_shift(is_signed);
+  std::vector<int32_t> starts(static_cast<size_t>(n)), zeros(static_cast<size_t>(n));
+  for (int64_t g = 0; g < groups; ++g) {
+    const int64_t first = g * n;
+    QWeights w;
+    w.k = k;
+    w.n = n;
+    w.data = data + first * k;
+    w.k_stride = 1;
+    w.n_stride = k;
+    w.is_signed = is_signed;
+    w.zeros = q.w_zero.size() > 1 ? n : 1;
+    w.zero = q.w_zero.data() + (q.w_zero.size() > 1 ? first : 0);
+    f.pack(w, bytes, weights.data<uint8_t>() + static_cast<size_t>(g) * weight_bytes);
+    f.prepare_bias(w, q.x_zero, x_signed, q.bias.empty() ? nullptr : q.bias.data() + first, starts.data());
+    f.pack_columns(n, bytes, starts.data(), start.data<int32_t>() + g * columns);
+    f.pack_columns(n, bytes, q.scale.data() + first, scale.data<float>() + g * columns);
+    if (column_zeros) {
+      for (int64_t j = 0; j < n; ++j) zeros[static_cast<size_t>(j)] = w.zero[j] + f.weight_shift(is_signed);
+      f.pack_columns(n, bytes, zeros.data(), zero.data<int32_t>() + g * columns);
+    }
+  }
+}
+void PackedProduct::into(QGemm& g, int64_t group) const {
+  g.b = weights.data<uint8_t>() + static_cast<size_t>(group) * weight_bytes;
+  g.store.bias = start.data<int32_t>() + group * columns;
+  g.store.scale = scale.data<float>() + group * columns;
+  g.zero = column_zeros ? zero.data<int32_t>() + group * columns : nullptr;
+  g.zero_all = zero_all;
+}
+
+std::vector<uint8_t> columns_first(const Tensor& b, bool trans) {
+  const auto* data = b.data<uint8_t>();
+  const int64_t n = b.dim(trans ? 0 : 1), k = b.dim(trans ? 1 : 0);
+  std::vector<uint8_t> turned(static_cast<size_t>(b.size()));
+  for (int64_t j = 0; j < n; ++j)
+    for (int64_t p = 0; p < k; ++p)
+      turned[static_cast<size_t>(j * k + p)] = data[trans ? j * k + p : p * n + j];
+  return turned;
+}
+
 namespace {
 
 // Which inputs of a node are what.
@@ -58,12 +109,8 @@ struct Roles {
 constexpr Roles kStandard = {0, 1, 2, 3, 4, 5, 6, 7, 8};
 constexpr Roles kQGemm = {0, 1, 2, 3, 4, 5, 7, 8, 6};
 
-// What is constant about the product.
-struct Constants {
-  QuantParams x;
+struct Constants : ProductConstants {
   Requantization y;
-  std::vector<float> scale;  // per column
-  std::vector<int32_t> w_zero, bias;
 };
 
 std::optional<Constants> constants_of(const NodeQuery& q, const Roles& r, int64_t columns, int64_t depth,
@@ -81,7 +128,7 @@ std::optional<Constants> constants_of(const NodeQuery& q, const Roles& r, int64_
     return std::nullopt;
   if (b && (b->dtype() != DType::kInt32 || b->size() != columns)) return std::nullopt;
   Constants k;
-  k.x = *x;
+  k.x_zero = x->zero;
   k.y.is_signed = q.out[0]->dtype == DType::kInt8;
   k.y.zero = y->zero;
   const int32_t lo = k.y.is_signed ? -128 : 0;
@@ -109,61 +156,9 @@ bool channels_last(const Node& n) {
                              : n.domain == "com.microsoft" && n.attr_i("channels_last", 0) != 0;
 }
 
-// Packed weights of one or more groups, each with its columns.
-struct Packed {
-  int64_t k = 0, n = 0, groups = 1;
-  size_t weight_bytes = 0;  // of a group
-  int64_t columns = 0;      // padded, of a group
-  Tensor weights, start, scale, zero;
-  int32_t zero_all = 0;
-  bool column_zeros = false;
-
-  // data: [groups][n][k]
-  void pack(const CpuContext& c, const uint8_t* data, bool is_signed, bool x_signed, const Constants& q) {
-    const Int8Kernels& f = *c.k->int8;
-    weight_bytes = align_up(f.packed_bytes(k, n));
-    columns = f.padded_columns(n);
-    weights = Tensor(DType::kUint8, {static_cast<int64_t>(weight_bytes) * groups});
-    start = Tensor(DType::kInt32, {columns * groups});
-    scale = Tensor(DType::kFloat, {columns * groups});
-    column_zeros = !f.centred && q.w_zero.size() > 1;
-    if (column_zeros) zero = Tensor(DType::kInt32, {columns * groups});
-    if (!f.centred && !column_zeros) zero_all = q.w_zero[0] + f.weight_shift(is_signed);
-    std::vector<int32_t> starts(static_cast<size_t>(n)), zeros(static_cast<size_t>(n));
-    for (int64_t g = 0; g < groups; ++g) {
-      const int64_t first = g * n;
-      QWeights w;
-      w.k = k;
-      w.n = n;
-      w.data = data + first * k;
-      w.k_stride = 1;
-      w.n_stride = k;
-      w.is_signed = is_signed;
-      w.zeros = q.w_zero.size() > 1 ? n : 1;
-      w.zero = q.w_zero.data() + (q.w_zero.size() > 1 ? first : 0);
-      f.pack(w, true, weights.data<uint8_t>() + static_cast<size_t>(g) * weight_bytes);
-      f.prepare_bias(w, q.x.zero, x_signed, q.bias.empty() ? nullptr : q.bias.data() + first, starts.data());
-      f.pack_columns(n, true, starts.data(), start.data<int32_t>() + g * columns);
-      f.pack_columns(n, true, q.scale.data() + first, scale.data<float>() + g * columns);
-      if (column_zeros) {
-        for (int64_t j = 0; j < n; ++j) zeros[static_cast<size_t>(j)] = w.zero[j] + f.weight_shift(is_signed);
-        f.pack_columns(n, true, zeros.data(), zero.data<int32_t>() + g * columns);
-      }
-    }
-  }
-  size_t bytes() const { return weights.bytes() + start.bytes() + scale.bytes(); }
-  void into(QGemm& g, int64_t group) const {
-    g.b = weights.data<uint8_t>() + static_cast<size_t>(group) * weight_bytes;
-    g.store.bias = start.data<int32_t>() + group * columns;
-    g.store.scale = scale.data<float>() + group * columns;
-    g.zero = column_zeros ? zero.data<int32_t>() + group * columns : nullptr;
-    g.zero_all = zero_all;
-  }
-};
-
 struct BoundProduct : BoundKernel {
   const CpuContext* c = nullptr;
-  const Packed* packed = nullptr;
+  const PackedProduct* packed = nullptr;
   QGemm gemm;  // without pointers
   TaskSplit split;
   size_t x = 0, scratch = 0;
@@ -234,7 +229,7 @@ class ConvKernel : public Kernel {
     Constants k = constants_of(q, kStandard, d_.filters, d_.per_group * d_.taps(), 1).value();
     w_dims_ = w.dims();
     x_signed_ = q.in[0]->dtype == DType::kInt8;
-    zero_ = k.x.zero;
+    zero_ = k.x_zero;
     y_ = k.y;
     const bool w_signed = w.dtype() == DType::kInt8;
     const auto* data = static_cast<const uint8_t*>(w.raw());
@@ -251,7 +246,7 @@ class ConvKernel : public Kernel {
       depthwise_ =
           Tensor(DType::kUint8,
                  {static_cast<int64_t>(c.k->int8->depthwise_bytes(d_.filters, d_.kernel[0], d_.kernel[1]))});
-      sets_ = c.k->int8->pack_depthwise(qw, d_.kernel[0], d_.kernel[1], k.x.zero, x_signed_,
+      sets_ = c.k->int8->pack_depthwise(qw, d_.kernel[0], d_.kernel[1], k.x_zero, x_signed_,
                                         k.bias.empty() ? nullptr : k.bias.data(), k.scale.data(),
                                         depthwise_.raw());
       outside_ = Tensor(DType::kUint8, {d_.filters});
@@ -268,7 +263,7 @@ class ConvKernel : public Kernel {
     packed_.k = d_.per_group * d_.taps();
     packed_.n = d_.filters / d_.groups;
     packed_.groups = d_.groups;
-    packed_.pack(c, turned.data(), w_signed, x_signed_, k);
+    packed_.pack(c, turned.data(), w_signed, x_signed_, k, true);
   }
   std::string_view name() const override { return name_; }
   bool consumes(size_t i) const override { return i == kStandard.w || i == kStandard.bias; }
@@ -347,7 +342,7 @@ class ConvKernel : public Kernel {
   bool x_signed_ = false;
   int32_t zero_ = 0, sets_ = 1;
   Requantization y_;
-  Packed packed_;
+  PackedProduct packed_;
   Tensor depthwise_, outside_;
 };
 
@@ -408,15 +403,10 @@ class MatMulKernel : public Kernel {
     packed_.k = b.dim(form_.trans_b ? 1 : 0);
     packed_.n = b.dim(form_.trans_b ? 0 : 1);
     x_signed_ = q.in[0]->dtype == DType::kInt8;
-    zero_ = k.x.zero;
+    zero_ = k.x_zero;
     y_ = k.y;
-    const auto* data = b.data<uint8_t>();
-    std::vector<uint8_t> turned(static_cast<size_t>(b.size()));
-    for (int64_t j = 0; j < packed_.n; ++j)
-      for (int64_t p = 0; p < packed_.k; ++p)
-        turned[static_cast<size_t>(j * packed_.k + p)] =
-            data[form_.trans_b ? j * packed_.k + p : p * packed_.n + j];
-    packed_.pack(c, turned.data(), b.dtype() == DType::kInt8, x_signed_, k);
+    const std::vector<uint8_t> turned = columns_first(b, form_.trans_b);
+    packed_.pack(c, turned.data(), b.dtype() == DType::kInt8, x_signed_, k, true);
   }
   std::string_view name() const override { return "matmul_int8"; }
   bool consumes(size_t i) const override { return i == form_.roles.w || i == form_.roles.bias; }
@@ -452,7 +442,7 @@ class MatMulKernel : public Kernel {
   bool x_signed_ = false;
   int32_t zero_ = 0;
   Requantization y_;
-  Packed packed_;
+  PackedProduct packed_;
 };
 
 std::optional<double> match_matmul(const NodeQuery& q, const CpuContext& c) {

@@ -227,6 +227,49 @@ TEST_CASE("integers: random quantized networks give the same bits everywhere") {
   CHECK(integer_convs > 60);
 }
 
+TEST_CASE("integers: a dynamically quantized layer becomes one product, with the same bits everywhere") {
+  auto model = [] {
+    Model m;
+    m.ir_version = 8;
+    m.opsets = {{"", 17}};
+    Graph& g = m.graph;
+    auto add = [&](const char* name, std::vector<ValueId> in, size_t outputs, std::vector<Attribute> a = {}) {
+      Node n;
+      n.op = n.name = name;
+      n.opset = 17;
+      n.inputs = std::move(in);
+      n.attributes = std::move(a);
+      for (size_t i = 0; i < outputs; ++i) n.outputs.push_back(g.add_value(cat(name, i)));
+      std::vector<ValueId> y = n.outputs;
+      g.add_node(std::move(n));
+      return y;
+    };
+    ValueId x = g.add_input("x", Type::tensor(DType::kFloat, SymShape(Dims{2, 9, 70})));
+    ValueId w = g.add_constant("w", cases::random_tensor(DType::kInt8, {70, 45}, 1, -128, 128));
+    ValueId wz = g.add_constant("wz", cases::random_tensor(DType::kInt8, {}, 2, 3, 3.5));
+    ValueId ws = g.add_constant("ws", cases::random_tensor(DType::kFloat, {45}, 3, 0.001, 0.02));
+    ValueId bias = g.add_constant("b", cases::random_tensor(DType::kFloat, {45}, 4, -1, 1));
+    auto q = add("DynamicQuantizeLinear", {x}, 3);
+    ValueId y = add("MatMulInteger", {q[0], w, q[2], wz}, 1)[0];
+    y = add("Cast", {y}, 1, {Attribute("to", int64_t{1})})[0];
+    ValueId scale = add("Mul", {q[1], ws}, 1)[0];
+    Node n;
+    n.op = "Mul";
+    n.name = "scale";
+    n.opset = 17;
+    n.inputs = {y, scale};
+    n.outputs = {g.add_value("scaled")};
+    y = n.outputs[0];
+    g.add_node(std::move(n));
+    g.mark_output(add("Add", {y, bias}, 1)[0]);
+    return m;
+  };
+  const Graph oracle = prepared(model());
+  CHECK(count(oracle, "MatMulIntegerToFloat") == 1);
+  CHECK(oracle.node_count() == 2);
+  check_everywhere([&](const SessionOptions& o) { return Session::from_model(model(), o); }, 3, &oracle);
+}
+
 TEST_CASE("integers: quantized networks stay near their float form") {
   for (uint32_t seed = 1; seed <= 40; ++seed) {
     CAPTURE(seed);
