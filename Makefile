@@ -2,8 +2,9 @@
 # make demo    installs what is missing, builds, classifies the shipped inspection images
 # make test    does all set-up and runs the tests
 # make docs    writes docs/operators.md from the operator catalogue
+# make exporters  exports models with the usual converters (PyPI) and compares Skiff with their frameworks
 # make clang   builds with clang-19 too; make asan, make tsan: the tests under sanitizers
-.PHONY: all docs demo test setup setup-test build asan tsan clang format tidy bench install clean
+.PHONY: all docs demo test setup setup-test build asan tsan clang format tidy bench exporters install clean
 
 JOBS ?= $(shell nproc)
 CXX_COMPILER ?= g++-12
@@ -41,6 +42,9 @@ asan tsan: setup-test
 clang: setup-test
 	@cmake --preset clang > /dev/null
 	@cmake --build build-clang -j $(JOBS)
+
+exporters: build
+	@bench/exporters/run.sh
 
 format:
 	@git ls-files '*.cc' '*.h' '*.hpp' '*.c' | xargs clang-format -i

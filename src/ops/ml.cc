@@ -272,8 +272,12 @@ void array_feature_reference(KernelContext& c) {
   ref::expect_rank(x, 1, "X", true);
   std::vector<int64_t> pick = to_ints(c.in(1));
   int64_t n = x.dim(x.rank() - 1), k = static_cast<int64_t>(pick.size());
-  for (int64_t i : pick)
-    check(i >= 0 && i < n, Code::kInvalidModel, "index ", i, " lies outside ", n, " features");
+  // Below 0 they count from the end, as in the standard's reference evaluator: converters of radius neighbours
+  // write -1 for "none" and mask it afterwards.
+  for (int64_t& i : pick) {
+    check(i >= -n && i < n, Code::kInvalidModel, "index ", i, " lies outside ", n, " features");
+    if (i < 0) i += n;
+  }
   Dims d = x.dims();
   if (d.size() == 1) d = {1, n};
   d.back() = k;
