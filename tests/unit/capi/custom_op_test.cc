@@ -1,154 +1,11 @@
-// Custom operators through the C interface: what authors may do, and what they must not get away with.
-#include <dlfcn.h>
-#include <doctest/doctest.h>
-
+// Custom operators through the C interface: what authors may do.
 #include <atomic>
-#include <cstdlib>
-#include <functional>
-#include <string>
 #include <thread>
 
-#include "onnx/export.h"
-#include "skiff/skiff.hpp"
-#include "support/temp_dir.h"
+#include "custom_author.h"
 
-using namespace skiff;
-namespace api = skiff::api;
-
-namespace {
-
-const skiff_custom_api* table() { return skiff_custom_api_table(); }
-
-// An author whose callbacks are what a test says.
-struct Author {
-  std::function<skiff_status(skiff_call*)> infer, create;
-  std::function<skiff_status(skiff_call*, void*)> compute;
-  int created = 0, destroyed = 0, freed = 0;
-  void* state = nullptr;
-};
-
-Author& author(void* user) { return *static_cast<Author*>(user); }
-
-constexpr skiff_custom_formal kX = {"X", SKIFF_DTYPE_BIT(SKIFF_FLOAT) | SKIFF_DTYPE_BIT(SKIFF_DOUBLE), 'T',
-                                    SKIFF_REQUIRED, 0, 0};
-constexpr skiff_custom_formal kAny = {"any", 0, 0, SKIFF_REQUIRED, 0, 0};
-
-skiff_custom_op describe(Author& a, const char* name = "Thing") {
-  skiff_custom_op op{};
-  op.struct_size = sizeof op;
-  op.domain = "test.custom";
-  op.name = name;
-  op.inputs = op.outputs = &kX;
-  op.input_count = op.output_count = 1;
-  op.user = &a;
-  op.free_user = [](void* u) { ++author(u).freed; };
-  if (a.infer) op.infer = [](skiff_call* c, void* u) { return author(u).infer(c); };
-  op.compute = [](skiff_call* c, void* u, void* state) { return author(u).compute(c, state); };
-  if (a.create) {
-    op.create = [](skiff_call* c, void* u, void** state) {
-      ++author(u).created;
-      *state = author(u).state;
-      return author(u).create(c);
-    };
-    op.destroy = [](void* u, void*) { ++author(u).destroyed; };
-  }
-  return op;
-}
-
-// Y = X + X, as a kernel.
-skiff_status twice(skiff_call* c, void*) {
-  api::OpCall call(table(), c);
-  api::OpValue x = call.input(0);
-  std::span<float> y = call.output<float>(0, x.dims());
-  for (size_t i = 0; i < y.size(); ++i) y[i] = 2 * x.data<const float>()[i];
-  return SKIFF_OK;
-}
-
-skiff_status same_type(skiff_call* c) {
-  skiff_type t{};
-  if (skiff_status s = table()->input_type(c, 0, &t); s != SKIFF_OK) return s;
-  return table()->set_output_type(c, 0, &t);
-}
-
-// x -> node -> Neg -> y, with x float[N, 3]; `twice_in_a_row` puts a second such node in between.
-std::string model(const char* op = "Thing", const char* domain = "test.custom", std::vector<Attribute> attributes = {},
-                  size_t inputs = 1, size_t nodes = 1, int opset = 1) {
-  Model m;
-  m.ir_version = 8;
-  m.opsets = {{"", 17}};
-  if (opset) m.opsets.push_back({domain, opset});
-  ValueId v = m.graph.add_input("x", Type::tensor(DType::kFloat, SymShape(std::vector<Dim>{Dim::symbol("N"), Dim(3)})));
-  for (size_t k = 0; k < nodes; ++k) {
-    Node n;
-    n.op = op;
-    n.domain = domain;
-    n.name = cat("node_", k);
-    n.opset = opset;
-    n.inputs.assign(inputs, v);
-    n.attributes = attributes;
-    v = m.graph.add_value(cat("t", k));
-    n.outputs = {v};
-    m.graph.add_node(std::move(n));
-  }
-  Node neg;
-  neg.op = "Neg";
-  neg.name = "neg";
-  neg.opset = 17;
-  neg.inputs = {v};
-  neg.outputs = {m.graph.add_value("y")};
-  ValueId y = neg.outputs[0];
-  m.graph.add_node(std::move(neg));
-  m.graph.mark_output(y);
-  return onnx::write_model_bytes(m);
-}
-
-api::Session open(const std::string& bytes, const api::Options& o) {
-  return api::Session(std::as_bytes(std::span(bytes)), o);
-}
-
-std::vector<float> run(api::Session& s, std::vector<float> x = {1, 2, 3, 4, 5, 6}) {
-  const int64_t dims[] = {static_cast<int64_t>(x.size() / 3), 3};
-  std::vector<api::Value> in;
-  in.push_back(api::Value::from<float>(x, dims));
-  std::vector<api::Value> out = s.run(in);
-  std::span<float> y = out[0].data<float>();
-  return {y.begin(), y.end()};
-}
-
-void add(api::Options& o, const skiff_custom_op& op) {
-  api::check(skiff_options_register_op(const_cast<skiff_options*>(o.get()), &op));
-}
-
-// The message of whatever f throws.
-template <class F>
-std::string error_of(F&& f) {
-  try {
-    f();
-  } catch (const api::Exception& e) {
-    return cat(skiff_status_name(e.status()), ": ", e.what());
-  }
-  return "no error";
-}
-
-// Loading and running a model whose operator is `a`'s fails with a text that holds each of `parts`.
-void fails(Author& a, std::vector<std::string> parts) {
-  parts.push_back("node 'node_0' (test.custom.Thing)");
-  std::string got = error_of([&] {
-    api::Options o;
-    add(o, describe(a));
-    api::Session s = open(model(), o);
-    run(s);
-  });
-  for (const std::string& p : parts) CHECK_MESSAGE(got.find(p) != std::string::npos, got, " lacks ", p);
-}
-
-bool loaded(const char* path) {
-  void* h = dlopen(path, RTLD_NOW | RTLD_NOLOAD);
-  if (h) dlclose(h);
-  return h != nullptr;
-}
-
-}  // namespace
+using namespace skiff;        // NOLINT
+using namespace skiff::test;  // NOLINT
 
 TEST_CASE("an operator runs with and without a shape rule, for every pass list and on either device") {
   for (bool rule : {false, true})
@@ -422,136 +279,6 @@ TEST_CASE("sequences come out of a custom operator, and what was lent is copied"
   CHECK(got[0].item(1).data<float>()[1] == 4);
 }
 
-TEST_CASE("errors of an author's code carry the node's name, thrown or returned") {
-  Author a;
-  SUBCASE("a message") {
-    a.compute = [](skiff_call* c, void*) { return table()->fail(c, SKIFF_LIMIT, "too many ducks"); };
-    fails(a, {"limit reached", "too many ducks"});
-  }
-  SUBCASE("a status alone") {
-    a.compute = [](skiff_call*, void*) { return SKIFF_UNSUPPORTED; };
-    fails(a, {"unsupported", "the custom operator's kernel failed"});
-  }
-  SUBCASE("a status that is none") {
-    a.compute = [](skiff_call*, void*) { return static_cast<skiff_status>(11); };
-    fails(a, {"returned 11, which is no status"});
-  }
-  SUBCASE("an exception") {
-    a.compute = [](skiff_call*, void*) -> skiff_status { throw std::runtime_error("geese"); };
-    fails(a, {"the custom operator's kernel threw: geese"});
-  }
-  SUBCASE("anything thrown") {
-    a.compute = [](skiff_call*, void*) -> skiff_status { throw 5; };
-    fails(a, {"the custom operator's kernel threw something"});
-  }
-  SUBCASE("in create") {
-    a.create = [](skiff_call*) -> skiff_status { throw std::runtime_error("no swans"); };
-    a.compute = twice;
-    fails(a, {"the custom operator's create threw: no swans"});
-    CHECK((a.created == 1 && a.destroyed == 0));  // what was never made is not destroyed
-  }
-  SUBCASE("in the shape rule") {
-    a.infer = [](skiff_call* c) { return table()->fail(c, SKIFF_INVALID_MODEL, "odd shape"); };
-    a.compute = twice;
-    fails(a, {"invalid model", "odd shape"});
-  }
-  SUBCASE("a table function's own message") {
-    a.compute = [](skiff_call* c, void*) {
-      const skiff_value* v = nullptr;
-      return table()->input(c, 9, &v);
-    };
-    fails(a, {"invalid argument", "there is no input 9; the node has 1"});
-  }
-}
-
-TEST_CASE("a rule and a kernel that contradict each other are an error") {
-  Author a;
-  a.compute = twice;
-  auto promise = [&](skiff_dtype t, std::vector<skiff_dim> dims) {
-    a.infer = [t, dims](skiff_call* c) {
-      skiff_type type{SKIFF_KIND_TENSOR, t, static_cast<int>(dims.size()), dims.data()};
-      return table()->set_output_type(c, 0, &type);
-    };
-  };
-  SUBCASE("another extent") {
-    promise(SKIFF_FLOAT, {{2, nullptr}, {4, nullptr}});
-    fails(a, {"promised float[2, 4] for output 0", "asks for float[2, 3]"});
-  }
-  SUBCASE("another extent where the rest is open") {
-    promise(SKIFF_FLOAT, {{-1, nullptr}, {1, nullptr}});
-    fails(a, {"promised as float[t0.0, 1]", "made float[2, 3]"});
-  }
-  SUBCASE("another rank") {
-    promise(SKIFF_FLOAT, {{-1, nullptr}});
-    fails(a, {"promised as float[t0.0]", "made float[2, 3]"});
-  }
-  SUBCASE("another element type") {
-    a.infer = same_type;
-    a.compute = [](skiff_call* c, void*) {
-      const int64_t dims[] = {2, 3};
-      skiff_value* v = nullptr;
-      return table()->output(c, 0, SKIFF_UINT8, dims, 2, &v);
-    };
-    fails(a, {"promised float[2, 3]", "asks for uint8[2, 3]"});
-  }
-  SUBCASE("another element type without a rule") {
-    a.compute = [](skiff_call* c, void*) {
-      const int64_t dims[] = {1};
-      skiff_value* v = nullptr;
-      return table()->output(c, 0, SKIFF_UINT8, dims, 1, &v);
-    };
-    fails(a, {"promised as float", "made uint8[1]"});
-  }
-  SUBCASE("a huge extent") {
-    promise(SKIFF_FLOAT, {{int64_t{1} << 62, nullptr}, {int64_t{1} << 62, nullptr}});
-    fails(a, {});
-  }
-  SUBCASE("a negative extent") {
-    promise(SKIFF_FLOAT, {{-5, nullptr}});
-    fails(a, {"an extent of -5"});
-  }
-  SUBCASE("an output that is not there") {
-    a.infer = [](skiff_call* c) {
-      skiff_type t{SKIFF_KIND_TENSOR, SKIFF_FLOAT, -1, nullptr};
-      return table()->set_output_type(c, 3, &t);
-    };
-    fails(a, {"there is no output 3"});
-  }
-  SUBCASE("a rank without extents") {
-    a.infer = [](skiff_call* c) {
-      skiff_type t{SKIFF_KIND_TENSOR, SKIFF_FLOAT, 2, nullptr};
-      return table()->set_output_type(c, 0, &t);
-    };
-    fails(a, {"rank 2 without extents"});
-  }
-  SUBCASE("no output made") {
-    a.infer = same_type;
-    a.compute = [](skiff_call*, void*) { return SKIFF_OK; };
-    fails(a, {"the custom operator's kernel did not make output 0"});
-  }
-  SUBCASE("no output made, and no rule") {
-    a.compute = [](skiff_call*, void*) { return SKIFF_OK; };
-    fails(a, {"the custom operator's kernel did not make output 0"});
-  }
-  SUBCASE("an output made twice") {
-    a.compute = [](skiff_call* c, void*) {
-      const int64_t dims[] = {2, 3};
-      skiff_value* v = nullptr;
-      skiff_status s = table()->output(c, 0, SKIFF_FLOAT, dims, 2, &v);
-      return s == SKIFF_OK ? table()->output(c, 0, SKIFF_FLOAT, dims, 2, &v) : s;
-    };
-    fails(a, {"output 0 was made before"});
-  }
-  SUBCASE("a negative shape in the kernel") {
-    a.compute = [](skiff_call* c, void*) {
-      const int64_t dims[] = {-2, 3};
-      skiff_value* v = nullptr;
-      return table()->output(c, 0, SKIFF_FLOAT, dims, 2, &v);
-    };
-    fails(a, {"cannot have the shape"});
-  }
-}
-
 TEST_CASE("pure operators on constants are folded, others run every time") {
   for (bool pure : {true, false}) {
     Author a;
@@ -586,55 +313,6 @@ TEST_CASE("pure operators on constants are folded, others run every time") {
     for (int i = 0; i < 3; ++i) CHECK(run(s, {1, 1, 1}) == std::vector<float>{3, 5, 7});
     CHECK(computed == (pure ? 1 : 3));
   }
-}
-
-TEST_CASE("descriptions that make no sense are refused, and leave user data to their author") {
-  Author a;
-  a.compute = twice;
-  const skiff_custom_op good = describe(a);
-  const skiff_custom_formal nameless = {nullptr, 1, 0, 0, 0, 0};
-  const skiff_custom_formal two[] = {{"V", 0, 0, SKIFF_VARIADIC, 0, 0}, kX};
-  const skiff_custom_attr graph = {"body", 5, 0};
-  const int backwards[] = {3, 2};
-  struct Case {
-    const char* text;
-    std::function<void(skiff_custom_op&)> spoil;
-  };
-  const Case cases[] = {
-      {"struct_size", [](skiff_custom_op& o) { o.struct_size = 8; }},
-      {"compute must not be NULL", [](skiff_custom_op& o) { o.compute = nullptr; }},
-      {"create and destroy", [](skiff_custom_op& o) { o.destroy = [](void*, void*) {}; }},
-      {"domain and name", [](skiff_custom_op& o) { o.domain = nullptr; }},
-      {"domain and name", [](skiff_custom_op& o) { o.name = ""; }},
-      {"reserved", [](skiff_custom_op& o) { o.domain = ""; }},
-      {"reserved", [](skiff_custom_op& o) { o.domain = "ai.onnx"; }},
-      {"reserved", [](skiff_custom_op& o) { o.domain = "ai.onnx.ml"; }},
-      {"reserved", [](skiff_custom_op& o) { o.domain = "skiff"; }},
-      {"has an operator of this name", [](skiff_custom_op& o) { o.domain = "com.microsoft", o.name = "Gelu"; }},
-      {"inputs must not be NULL", [](skiff_custom_op& o) { o.inputs = nullptr; }},
-      {"at most 64", [](skiff_custom_op& o) { o.input_count = SIZE_MAX; }},
-      {"no output", [](skiff_custom_op& o) { o.output_count = 0; }},
-      {"input 0 has no name", [&](skiff_custom_op& o) { o.inputs = &nameless; }},
-      {"variadic but not the last", [&](skiff_custom_op& o) { o.inputs = two, o.input_count = 2; }},
-      {"attribute 'body' has the type 5", [&](skiff_custom_op& o) { o.attributes = &graph, o.attribute_count = 1; }},
-      {"versions", [](skiff_custom_op& o) { o.version_count = 3; }},
-      {"ascending", [&](skiff_custom_op& o) { o.versions = backwards, o.version_count = 2; }},
-      {"flags", [](skiff_custom_op& o) { o.flags = 1u << 30; }},
-  };
-  for (const Case& c : cases) {
-    skiff_custom_op op = good;
-    c.spoil(op);
-    api::Options o;
-    std::string got = error_of([&] { add(o, op); });
-    CHECK_MESSAGE(got.find(c.text) != std::string::npos, got, " lacks ", c.text);
-  }
-  CHECK(a.freed == 0);
-  api::Options o;
-  add(o, good);
-  CHECK(error_of([&] { add(o, good); }).find("registered already") != std::string::npos);
-  CHECK(a.freed == 0);
-  CHECK(skiff_register_op(nullptr) == SKIFF_INVALID_ARGUMENT);
-  CHECK(skiff_options_register_op(nullptr, &good) == SKIFF_INVALID_ARGUMENT);
 }
 
 TEST_CASE("versions: the one in force is chosen, a model that imports none is told so") {
@@ -673,6 +351,79 @@ TEST_CASE("an older author's smaller description is read as far as it goes") {
   std::string bytes = model();
   api::Session s = open(bytes, o);
   CHECK(run(s)[0] == -2);
+}
+
+TEST_CASE("custom operators run inside branches and model-local functions, each node with its own state") {
+  Author a;
+  a.create = [](skiff_call*) { return SKIFF_OK; };
+  a.infer = same_type;
+  a.compute = twice;
+  auto thing = [](Graph& g, ValueId from, const char* name) {
+    Node n;
+    n.op = "Thing";
+    n.domain = "test.custom";
+    n.name = name;
+    n.opset = 1;
+    n.inputs = {from};
+    ValueId to = g.add_value(cat(name, "_out"));
+    n.outputs = {to};
+    g.add_node(std::move(n));
+    return to;
+  };
+  Model m;
+  m.ir_version = 8;
+  m.opsets = {{"", 17}, {"test.custom", 1}, {"test.functions", 1}};
+  Function f;
+  f.domain = "test.functions";
+  f.name = "Fourfold";
+  f.opsets = {{"", 17}, {"test.custom", 1}};
+  f.body = std::make_shared<Graph>();
+  ValueId fx = f.body->add_input("fx", {});
+  f.body->mark_output(thing(*f.body, thing(*f.body, fx, "inner_a"), "inner_b"));
+  m.functions.push_back(std::move(f));
+
+  ValueId x = m.graph.add_input("x", Type::tensor(DType::kFloat, SymShape(std::vector<Dim>{Dim::symbol("N"), Dim(3)})));
+  ValueId c = m.graph.add_input("c", Type::tensor(DType::kBool, SymShape(std::vector<Dim>{})));
+  Node call, branch;
+  call.op = "Fourfold";
+  call.domain = "test.functions";
+  call.name = "call";
+  call.opset = 1;
+  call.inputs = {x};
+  ValueId four = m.graph.add_value("four");
+  call.outputs = {four};
+  m.graph.add_node(std::move(call));
+  branch.op = "If";
+  branch.name = "branch";
+  branch.opset = 17;
+  branch.inputs = {c};
+  branch.captures = {four};
+  for (const char* which : {"then_branch", "else_branch"}) {
+    auto g = std::make_shared<Graph>();
+    ValueId outer = g->add_capture("four", 0), v = thing(*g, outer, which);
+    g->mark_output(*which == 't' ? v : thing(*g, v, "more"));
+    branch.attributes.emplace_back(which, std::move(g));
+  }
+  ValueId y = m.graph.add_value("y");
+  branch.outputs = {y};
+  m.graph.add_node(std::move(branch));
+  m.graph.mark_output(y);
+  std::string bytes = onnx::write_model_bytes(m);
+  {
+    api::Options o;
+    add(o, describe(a));
+    api::Session s = open(bytes, o);
+    CHECK(a.created == 5);
+    for (bool yes : {true, false}) {
+      const int64_t dims[] = {1, 3};
+      const float ones[] = {1, 2, 3};
+      std::vector<api::Value> in;
+      in.push_back(api::Value::from<float>(ones, dims));
+      in.push_back(api::Value::from<bool>(std::span<const bool>(&yes, 1), {}));
+      CHECK(s.run(in)[0].data<float>()[2] == (yes ? 24 : 48));
+    }
+  }
+  CHECK(a.destroyed == 5);
 }
 
 TEST_CASE("operators of the process are there for every session, and clash with nothing silently") {
@@ -722,45 +473,4 @@ TEST_CASE("the C++ layer: a class is an operator, its exceptions are errors with
   CHECK_MESSAGE(text.find("by must not be 0") != std::string::npos, text);
   std::string mistyped = model("Scale", "test.custom", {{"by", int64_t{3}}});
   CHECK(error_of([&] { open(mistyped, o); }).find("attribute 'by' must be of type") != std::string::npos);
-}
-
-TEST_CASE("libraries are loaded by an option, stay while a session uses them, and go with the last") {
-  const char* path = SKIFF_TEST_FIXTURE_LIBRARY;
-  std::string bytes = model("Twice", "test.fixture");
-  {
-    auto o = std::make_unique<api::Options>();
-    o->set("custom_ops", path);
-    o->set("custom_ops", cat(path, ";", path));  // again: no clash
-    api::Options other{{"custom_ops", path}};
-    CHECK(loaded(path));
-    api::Session s = open(bytes, *o);
-    o.reset();
-    CHECK(loaded(path));
-    CHECK(run(s)[5] == -12);
-  }
-  CHECK_FALSE(loaded(path));
-  api::Options o{{"custom_ops", path}};  // and it can come back
-  api::Session s = open(bytes, o);
-  CHECK(run(s)[5] == -12);
-}
-
-TEST_CASE("libraries that misbehave are errors") {
-  const char* path = SKIFF_TEST_FIXTURE_LIBRARY;
-  auto load = [](const std::string& p) { return error_of([&] { api::Options o{{"custom_ops", p}}; }); };
-  auto with = [&](const char* how) {
-    setenv("SKIFF_TEST_FIXTURE", how, 1);
-    std::string e = load(path);
-    unsetenv("SKIFF_TEST_FIXTURE");
-    CHECK_FALSE(loaded(path));
-    return e;
-  };
-  CHECK(with("throw").find("threw: no mood") != std::string::npos);
-  CHECK(with("fail").find("failed with unsupported") != std::string::npos);
-  CHECK(with("nothing").find("registered no operator") != std::string::npos);
-  CHECK(with("again").find("registered already") != std::string::npos);
-  CHECK(load("/no/such/lib.so").find("not found: there is no custom-operator library") != std::string::npos);
-  test::TempDir dir;
-  test::write_file(dir.file("text.so"), "no library");
-  CHECK(load(dir.file("text.so")).find("cannot be loaded as a shared library") != std::string::npos);
-  CHECK(load(SKIFF_TEST_PLAIN_LIBRARY).find("exports no skiff_register_ops") != std::string::npos);
 }
