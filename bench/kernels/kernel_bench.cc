@@ -1,5 +1,5 @@
-// Speed of the fp32 product and convolution kernels on one thread, as a share of the measured multiply-add
-// peak.
+// Speed of the product and convolution kernels on one thread, as a share of the measured multiply-add peak
+// (of the byte product's, for int8).
 //   kernel_bench [isa] [part of a name]
 // Each figure is the best of many short repeats: the machine may be busy.
 #include <algorithm>
@@ -12,6 +12,7 @@
 #include "device/cpu/isa.h"
 #include "device/cpu/kernels/conv/conv.h"
 #include "device/cpu/kernels/gemm/gemm.h"
+#include "device/cpu/kernels/int8/int8.h"
 
 using namespace skiff;
 using namespace skiff::cpu;
@@ -109,6 +110,93 @@ void bench_conv(const ConvMethod& method, int64_t ic, int64_t size, int64_t oc, 
   report(name, 2 * work, seconds);
 }
 
+// [m, k] x [k, n] of bytes with everything a layer does: row sums (for weights with a zero point),
+// requantization.
+void bench_int8(const Int8Kernels& f, int64_t m, int64_t n, int64_t k, bool weight_zero) {
+  std::vector<uint8_t> x(static_cast<size_t>(m * k), 3), w(static_cast<size_t>(n * k), 5),
+      y(static_cast<size_t>(m * n)), packed(f.packed_bytes(k, n));
+  QWeights q;
+  q.k = k;
+  q.n = n;
+  q.data = w.data();
+  q.k_stride = 1;
+  q.n_stride = k;
+  q.is_signed = !weight_zero;
+  f.pack(q, true, packed.data());
+  std::vector<int32_t> start(static_cast<size_t>(f.padded_columns(n)));
+  std::vector<float> scale(start.size(), 0.01F);
+  QGemm g;
+  g.rows.x = x.data();
+  g.rows.direct = true;
+  g.rows.channels = g.rows.pixel = g.k = k;
+  g.m = m;
+  g.n = g.ldc = n;
+  g.b = packed.data();
+  g.zero_all = weight_zero && !f.centred ? 7 : 0;
+  g.store.bias = start.data();
+  g.store.scale = scale.data();
+  g.store.high = 255;
+  g.c = y.data();
+  std::vector<uint8_t> scratch(f.scratch_bytes(g));
+  char name[96];
+  std::snprintf(name, sizeof name, "int8 %lldx%lldx%lld%s", (long long)m, (long long)n, (long long)k,
+                weight_zero ? ", u8 weights" : "");
+  report(name, 2.0 * static_cast<double>(m * n * k),
+         best_seconds([&](int64_t) { f.run(g, 0, m, 0, n, scratch.data()); }));
+}
+
+void bench_int8_depthwise(const Int8Kernels& f, int64_t channels, int64_t size, int64_t stride) {
+  QDepthwise d;
+  QRows& r = d.rows;
+  r.channels = r.pixel = channels;
+  for (int i = 0; i < 2; ++i) {
+    r.in[i] = size;
+    r.kernel[i] = 3;
+    r.stride[i] = stride;
+    r.pad[i] = 1;
+    r.out[i] = (size - 1) / stride + 1;
+  }
+  std::vector<uint8_t> x(static_cast<size_t>(size * size * channels), 3),
+      w(static_cast<size_t>(channels * 9), 5), outside(static_cast<size_t>(channels)),
+      y(static_cast<size_t>(r.out[0] * r.out[1] * channels)), packed(f.depthwise_bytes(channels, 3, 3));
+  std::vector<float> scale(static_cast<size_t>(channels), 0.01F);
+  QWeights q;
+  q.k = 9;
+  q.n = channels;
+  q.data = w.data();
+  q.k_stride = 1;
+  q.n_stride = 9;
+  q.is_signed = true;
+  d.sets = f.pack_depthwise(q, 3, 3, 0, false, nullptr, scale.data(), packed.data());
+  r.x = x.data();
+  d.weights = packed.data();
+  d.outside = outside.data();
+  d.store.high = 255;
+  d.c = y.data();
+  char name[96];
+  std::snprintf(name, sizeof name, "int8 depthwise 3x3 %lld %lldx%lld stride %lld", (long long)channels,
+                (long long)size, (long long)size, (long long)stride);
+  report(name, 18.0 * static_cast<double>(r.out[0] * r.out[1] * channels),
+         best_seconds([&](int64_t) { f.depthwise(d, 0, r.out[0]); }));
+}
+
+void bench_all_int8(const Int8Kernels& f) {
+  double operations = 0;
+  const double seconds = best_seconds([&](int64_t) { operations = f.dot_rounds(100000); });
+  peak = operations / seconds;
+  std::printf("int8 peak %.1f GOP/s\n", peak * 1e-9);
+  const int64_t pw[][3] = {{12544, 16, 32}, {12544, 96, 16}, {3136, 24, 96},  {3136, 144, 24},
+                           {784, 192, 32},  {196, 384, 64},  {196, 576, 96},  {49, 160, 576},
+                           {49, 960, 160},  {49, 1280, 320}, {1, 1001, 1280}, {384, 384, 384},
+                           {784, 512, 256}, {49, 2048, 512}};
+  for (const auto& s : pw) bench_int8(f, s[0], s[1], s[2], false);
+  bench_int8(f, 784, 192, 32, true);
+  bench_int8(f, 49, 960, 160, true);
+  const int64_t dw[][3] = {{32, 112, 1}, {96, 112, 2}, {144, 56, 1}, {192, 28, 1},
+                           {384, 14, 1}, {576, 14, 2}, {960, 7, 1}};
+  for (const auto& d : dw) bench_int8_depthwise(f, d[0], d[1], d[2]);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -147,5 +235,6 @@ int main(int argc, char** argv) {
     for (const auto& d : dw) bench_conv(*c.depthwise, d[0], d[1], d[0], 3, d[2], d[0]);
     bench_conv(*c.depthwise, 96, 28, 96, 5, 1, 96);
   }
+  if (std::strstr("int8", part.c_str())) bench_all_int8(*t.int8);
   return 0;
 }
