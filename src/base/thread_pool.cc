@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <chrono>
 #include <map>
+#if defined(__unix__) || defined(__APPLE__)
+#include <pthread.h>
+#endif
 
 namespace skiff {
 namespace {
@@ -20,13 +23,30 @@ inline void pause() {
 
 thread_local bool inside_chunk = false;
 
+// Forks that lie between this process and the first.
+std::atomic<uint32_t> forks{0};
+void count_forks() {
+#if defined(__unix__) || defined(__APPLE__)
+  static const int once = pthread_atfork(nullptr, nullptr, [] { forks.fetch_add(1, std::memory_order_relaxed); });
+  (void)once;
+#endif
+}
+
 }  // namespace
 
 ThreadPool::ThreadPool(int threads) {
+  count_forks();
+  born_ = forks.load(std::memory_order_relaxed);
   for (int i = 1; i < threads; ++i) workers_.emplace_back([this] { work(); });
 }
 
+bool ThreadPool::forked() const { return born_ != forks.load(std::memory_order_relaxed); }
+
 ThreadPool::~ThreadPool() {
+  if (forked()) {  // there is nobody to join, and no thread object may be destroyed unjoined
+    new std::vector<std::thread>(std::move(workers_));
+    return;
+  }
   stop_ = true;
   epoch_.fetch_add(1);
   epoch_.notify_all();
@@ -76,7 +96,7 @@ void ThreadPool::parallel_for(int64_t n, int64_t grain, FunctionRef<void(int64_t
   if (n <= 0) return;
   grain = std::max<int64_t>(grain, 1);
   std::unique_lock lock(in_use_, std::defer_lock);
-  if (n <= grain || workers_.empty() || inside_chunk || !lock.try_lock()) {
+  if (n <= grain || workers_.empty() || inside_chunk || forked() || !lock.try_lock()) {
     fn(0, n);
     return;
   }
@@ -104,7 +124,7 @@ std::shared_ptr<ThreadPool> ThreadPool::shared(int threads) {
   static std::map<int, std::weak_ptr<ThreadPool>> pools;
   std::lock_guard lock(mutex);
   std::shared_ptr<ThreadPool> p = pools[threads].lock();
-  if (!p) pools[threads] = p = std::make_shared<ThreadPool>(threads);
+  if (!p || p->forked()) pools[threads] = p = std::make_shared<ThreadPool>(threads);
   return p;
 }
 

@@ -1,5 +1,6 @@
 // Fork-join over chunks. Workers spin briefly after work, then sleep; chunks are claimed from an atomic
-// counter and the caller takes part, so that a worker the system has taken away costs one chunk at most.
+// counter and the caller takes part, so that a worker the system has taken away costs one chunk at most. In the child of a
+// fork, where a pool's workers do not exist, callers do all the work of the parent's pools; new pools have workers again.
 #pragma once
 #include <atomic>
 #include <cstdint>
@@ -41,7 +42,9 @@ class ThreadPool {
   };
   void work();
   void drain();
+  bool forked() const;  // the workers stayed in the parent process
   std::vector<std::thread> workers_;
+  uint32_t born_;  // forks before this pool
   std::mutex in_use_;
   Job job_;
   alignas(64) std::atomic<uint32_t> epoch_{0};  // grows with every job; workers wait for it to change

@@ -3,8 +3,13 @@
 #include <doctest/doctest.h>
 
 #include <atomic>
+#include <memory>
 #include <stdexcept>
 #include <vector>
+#if defined(__unix__)
+#include <sys/wait.h>
+#include <unistd.h>
+#endif
 
 using skiff::ThreadPool;
 
@@ -51,3 +56,28 @@ TEST_CASE("nested and concurrent use falls back to the caller") {
   CHECK(sum.load() >= 4 * 50 * 3);
   CHECK(sum.load() <= 4 * 50 * 30);
 }
+
+#if defined(__unix__) && !defined(__SANITIZE_THREAD__)
+TEST_CASE("a fork's child works alone on the parent's pools and gets workers in new ones") {
+  std::shared_ptr<ThreadPool> pool = ThreadPool::shared(3);
+  pool->parallel_for(100, 1, [](int64_t, int64_t) {});
+  pid_t child = fork();
+  REQUIRE(child >= 0);
+  if (child == 0) {
+    alarm(20);  // a child that hangs is a failure, not a wait
+    std::atomic<int64_t> sum{0};
+    auto add = [&](int64_t b, int64_t e) { sum += e - b; };
+    pool->parallel_for(100, 1, add);
+    std::shared_ptr<ThreadPool> fresh = ThreadPool::shared(3);
+    bool other = fresh != pool;
+    fresh->parallel_for(100, 1, add);
+    pool.reset();
+    fresh.reset();
+    _exit(other && sum == 200 ? 0 : 1);
+  }
+  int status = 0;
+  REQUIRE(waitpid(child, &status, 0) == child);
+  CHECK(WIFEXITED(status));
+  CHECK(WEXITSTATUS(status) == 0);
+}
+#endif
