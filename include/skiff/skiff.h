@@ -165,6 +165,8 @@ SKIFF_API skiff_status skiff_tensor_create(skiff_dtype dtype, const int64_t* dim
  * what dims say. Not for strings. */
 SKIFF_API skiff_status skiff_tensor_wrap(skiff_dtype dtype, const int64_t* dims, int rank, void* data, size_t bytes,
                                          skiff_value** value);
+/* An empty optional (SKIFF_KIND_NONE), for inputs of an optional type; NULL means an input that is not given. */
+SKIFF_API skiff_status skiff_none_create(skiff_value** value);
 SKIFF_API void skiff_value_free(skiff_value* value);
 SKIFF_API skiff_kind skiff_value_kind(const skiff_value* value);
 /* dtype, rank and extents (rank of them; valid as long as the value is unchanged) of a tensor. */

@@ -48,6 +48,29 @@ void fill_port(const std::vector<runtime::Port>& ports, const std::vector<skiff_
   out->optional = p.optional ? 1 : 0;
 }
 
+// A result that looks at no memory of the caller's: sequences and maps share their items with the inputs they came from,
+// and an input's tensors may be views that end with the call.
+Datum owned(Datum d) {
+  switch (d.kind()) {
+    case Datum::Kind::kTensor: {
+      const Tensor& t = d.tensor();
+      return t.owner() || t.size() == 0 ? std::move(d) : Datum(t.clone());
+    }
+    case Datum::Kind::kSequence: {
+      std::vector<Datum> items;
+      for (const Datum& item : d.items()) items.push_back(owned(item));
+      return Datum::sequence(std::move(items), d.elem_type());
+    }
+    case Datum::Kind::kMap: {
+      Datum::Map m;
+      m.keys = owned(d.map().keys).tensor();
+      for (const Datum& item : d.map().values) m.values.push_back(owned(item));
+      return Datum::map(std::move(m));
+    }
+    default: return d;
+  }
+}
+
 // Output lists on the stack for the usual few; a run must not allocate.
 constexpr size_t kFew = 16;
 
@@ -70,7 +93,7 @@ void run(skiff_session* session, const skiff_value* const* inputs, size_t n_in, 
     }
   for (size_t i = 0; i < n_out; ++i) {
     if (!outputs[i]) outputs[i] = fresh[i].release();
-    outputs[i]->datum = std::move(out[i]);
+    outputs[i]->datum = out[i].is_tensor() ? std::move(out[i]) : owned(std::move(out[i]));
   }
 }
 

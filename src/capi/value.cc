@@ -81,6 +81,10 @@ skiff_status skiff_tensor_wrap(skiff_dtype dtype, const int64_t* dims, int rank,
   });
 }
 
+skiff_status skiff_none_create(skiff_value** value) {
+  return guarded([&] { give(Datum(), value); });
+}
+
 void skiff_value_free(skiff_value* value) { delete value; }
 skiff_kind skiff_value_kind(const skiff_value* value) {
   return value ? static_cast<skiff_kind>(value->datum.kind()) : SKIFF_KIND_NONE;
