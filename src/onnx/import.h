@@ -32,7 +32,7 @@ struct ReadOptions {
 //
 // Errors name file, node and tensor. kInvalidModel: not an ONNX model, damaged, a name defined twice or not
 // at all, a cycle, no opset_import, a domain not imported, an attribute without value or of an unknown type,
-// recursive functions, bad tensors and external data; kUnsupported: an IR version outside 3 to 13; kLimit.
+// recursive functions, bad tensors and external data; kUnsupported: an IR version outside 3 to 14; kLimit.
 Model read_model(const std::string& path, const ReadOptions& options = {});
 // The same from a file that is mapped already.
 Model read_model(const std::shared_ptr<const MappedFile>& file, const ReadOptions& options = {});

@@ -1,4 +1,4 @@
-// Every message of onnx.proto and onnx-data.proto (IR versions 3 to 13) as plain structs: the wire level.
+// Every message of onnx.proto and onnx-data.proto (IR versions 3 to 14) as plain structs: the wire level.
 // Names and meaning are onnx.proto's own. wire_fields.h holds the field numbers. Nothing here interprets a
 // model.
 //
@@ -15,7 +15,7 @@
 namespace skiff::onnx {
 
 inline constexpr int64_t kOldestIrVersion = 3;
-inline constexpr int64_t kNewestIrVersion = 13;
+inline constexpr int64_t kNewestIrVersion = 14;
 
 // An optional field of a simple type: reads as T{} when absent, and remembers whether it was there (a field
 // present with its default value is written back).
