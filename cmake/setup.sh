@@ -2,7 +2,7 @@
 # Installs the Debian packages the build ("build") or the tests ("test") need, and only those that are missing.
 set -eu
 build="g++-12 cmake ninja-build make libprotozero-dev libcli11-dev nlohmann-json3-dev libjpeg62-turbo-dev libpng-dev zlib1g-dev libre2-dev libtiff-dev libwebp-dev libopenjp2-7-dev"
-test="doctest-dev python3 python3-venv binutils zstd"
+test="doctest-dev python3 python3-dev python3-venv binutils zstd"
 want="$build"
 if [ "${1:-build}" = test ]; then want="$build $test"; fi
 missing=""
@@ -25,9 +25,10 @@ if [ -n "$missing" ]; then
   DEBIAN_FRONTEND=noninteractive $as_root apt-get install -y -qq --no-install-recommends $missing >/dev/null
 fi
 if [ "${1:-build}" = test ]; then
-  # The ONNX checker and ONNX Runtime, for the tests that compare with them. Without them they skip, saying so.
+  # The ONNX checker, ONNX Runtime and pytest, for the tests that compare with them and the Python package's. Without them
+  # they skip, saying so.
   root=$(cd "$(dirname "$0")/.." && pwd)
-  if [ ! -x "$root/.venv/bin/python" ] || ! "$root/.venv/bin/python" -c 'import onnx, numpy, onnxruntime' 2>/dev/null; then
+  if [ ! -x "$root/.venv/bin/python" ] || ! "$root/.venv/bin/python" -c 'import onnx, numpy, onnxruntime, pytest, ml_dtypes, mypy' 2>/dev/null; then
     python3 -m venv "$root/.venv" && "$root/.venv/bin/pip" install -q --disable-pip-version-check \
       -r "$root/tests/requirements.txt" || echo "skiff: note: no onnx package could be installed; the tests that need it will skip"
   fi

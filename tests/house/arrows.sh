@@ -32,13 +32,13 @@ for f in $(find src -name '*.h' -o -name '*.cc' -o -name '*.inc'); do
   done
 done
 
-for f in $(git ls-files tools examples 2>/dev/null | grep -E '\.(cc|h|c)$' || true); do
+for f in $(git ls-files tools examples python 2>/dev/null | grep -E '\.(cc|h|c)$' || true); do
   if grep -nE '#[[:space:]]*include[[:space:]]*"(base|tensor|graph|ops|onnx|passes|plan|runtime|device|capi|adapt)/' "$f"; then
     say "$f reaches behind include/skiff"
   fi
 done
 
-for f in $(find src include tools tests -name '*.h' -o -name '*.cc' -o -name '*.hpp' -o -name '*.inc' -o -name '*.c'); do
+for f in $(find src include tools tests python -name '*.h' -o -name '*.cc' -o -name '*.hpp' -o -name '*.inc' -o -name '*.c'); do
   n=$(wc -l < "$f")
   [ "$n" -le 800 ] || say "$f has $n lines; over 800 is two ideas"
 done
