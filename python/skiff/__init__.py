@@ -11,6 +11,7 @@ from typing import Any
 
 from . import _core, capi, errors
 from ._say import set_default_logger_severity, set_default_logger_verbosity
+from .adapt import QuantizeReport, quantize, quantize_options
 from .compat import install_as_onnxruntime
 from .devices import get_all_providers, get_available_providers, get_device
 from .model import Info, Model, Node, bench, devices_info, info, load, operators, options, profile, rewrite, session_options
@@ -103,6 +104,7 @@ __all__ = [
     "OrtSparseFormat",
     "OrtValue",
     "Profile",
+    "QuantizeReport",
     "RunOptions",
     "SessionIOBinding",
     "SessionOptions",
@@ -122,6 +124,8 @@ __all__ = [
     "operators",
     "options",
     "profile",
+    "quantize",
+    "quantize_options",
     "rewrite",
     "session_options",
     "set_default_logger_severity",

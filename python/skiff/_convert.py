@@ -69,7 +69,8 @@ def numpy_dtype(code: int) -> np.dtype[Any]:
         raise ImportError(f"NumPy has no {_core.dtype_name(code)}; install ml_dtypes (pip install ml_dtypes)")
     import ml_dtypes
 
-    return np.dtype(getattr(ml_dtypes, ML_DTYPES[code]))
+    found: np.dtype[Any] = np.dtype(getattr(ml_dtypes, ML_DTYPES[code]))
+    return found
 
 
 def code_of(dtype: np.dtype[Any]) -> int:
@@ -261,6 +262,3 @@ def to_python(v: _core.Value) -> Any:
         # onnxruntime gives the values of a map of scalars as Python numbers.
         return {k: x.item() if isinstance(x, np.ndarray) and x.ndim == 0 else x for k, x in zip(keys, items)}
     return None
-
-
-_core.set_hooks(to_python, from_python)

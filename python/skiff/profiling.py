@@ -162,7 +162,7 @@ def random_inputs(session: InferenceSession, shapes: dict[str, Any] | None = Non
         if code in (0, _convert.STRING):
             raise InvalidArgument(f"input {arg.name!r} is {arg.type}: give its value through inputs=")
         given = (shapes or {}).get(arg.name)
-        shape = given if given is not None else [d if isinstance(d, int) else (shapes or {}).get(d, 1) for d in arg.shape]
+        shape = given if given is not None else [d if isinstance(d, int) else (shapes or {}).get(d or "", 1) for d in arg.shape]
         dtype = _convert.numpy_dtype(code)
         if dtype.kind in "iub":
             feed[arg.name] = rng.integers(0, 2, shape).astype(dtype)

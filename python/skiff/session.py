@@ -14,7 +14,7 @@ import numpy as np
 
 from . import _convert, _core, devices
 from ._say import logger, say_once
-from .errors import Fail, InvalidArgument, NoSuchFile, NotImplemented
+from .errors import InvalidArgument, NoSuchFile, NotImplemented
 from .options import RunOptions, SessionOptions
 from .values import OrtValue, check_device, element_code
 
@@ -340,6 +340,17 @@ class InferenceSession(_core.Session):
 
     def __reduce__(self) -> Any:
         return (_reopen, (self._model, self._options, self._chosen))
+
+
+def _borrowed() -> InferenceSession:
+    """A session without a model, which the extension fills with one of the library's for the time of a callback."""
+    s = InferenceSession.__new__(InferenceSession)
+    s._options, s._dims, s._overrides, s._skip, s._plain = SessionOptions(), {}, {}, "", True
+    s._model, s._chosen, s._device, s._profiled_since = "", [("CPUExecutionProvider", {})], "cpu", time.time_ns()
+    return s
+
+
+_core.set_hooks(_convert.to_python, _convert.from_python, _borrowed)
 
 
 def _reopen(model: str | bytes, options: SessionOptions, chosen: Any) -> InferenceSession:

@@ -108,7 +108,7 @@ class OrtValue:
         return (1, 0)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
-        a = self.numpy()
+        a: NDArray[Any] = self.numpy()
         if dtype is not None and a.dtype != dtype:
             return a.astype(dtype)
         return a.copy() if copy else a

@@ -64,6 +64,12 @@ bool add_cancel_type(PyObject* module);
 // NumPy type number that stands for an element type that NumPy itself lacks (ml_dtypes).
 PyObject* register_dtype(PyObject*, PyObject* const* args, Py_ssize_t n);
 
+// A session that is the library's own, for the time of a callback: made by hook_session(), ended by end_borrowed().
+extern PyObject* hook_session;
+PyObject* borrow_session(skiff_session* session);
+void end_borrowed(PyObject* session);
+PyObject* quantize(PyObject*, PyObject* const* args, Py_ssize_t n);
+
 // Ctrl-C for the main thread: while one lives, SIGINT stops the run `cancel` belongs to.
 class InterruptScope {
  public:

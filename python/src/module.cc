@@ -12,6 +12,7 @@ PyTypeObject* cancel_type = nullptr;
 PyTypeObject* session_type = nullptr;
 PyObject* hook_to_python = nullptr;
 PyObject* hook_from_python = nullptr;
+PyObject* hook_session = nullptr;
 Counters counters;
 
 namespace {
@@ -93,9 +94,10 @@ PyObject* set_errors(PyObject*, PyObject* types) {
   Py_RETURN_NONE;
 }
 PyObject* set_hooks(PyObject*, PyObject* const* args, Py_ssize_t n) {
-  if (n != 2) return PyErr_Format(PyExc_TypeError, "set_hooks takes 2 arguments, not %zd", n);
+  if (n != 3) return PyErr_Format(PyExc_TypeError, "set_hooks takes 3 arguments, not %zd", n);
   hook_to_python = Py_NewRef(args[0]);
   hook_from_python = Py_NewRef(args[1]);
+  hook_session = Py_NewRef(args[2]);
   Py_RETURN_NONE;
 }
 PyObject* set_main(PyObject*, PyObject* ident) {
@@ -120,6 +122,8 @@ PyMethodDef functions[] = {
     {"passes_json", json<skiff_passes_json>, METH_NOARGS, nullptr},
     {"options_json", json<skiff_options_describe_json>, METH_NOARGS, nullptr},
     {"measure_peaks_json", measure_peaks, METH_O, nullptr},
+    {"quantize_options_json", json<skiff_quantize_options_json>, METH_NOARGS, nullptr},
+    {"quantize", as_function(quantize), METH_FASTCALL, nullptr},
     {"model_rewrite", as_function(model_rewrite), METH_FASTCALL, nullptr},
     {"register_dtype", as_function(register_dtype), METH_FASTCALL, nullptr},
     {"set_errors", set_errors, METH_O, nullptr},

@@ -20,6 +20,7 @@ struct SessionObject {
   Py_ssize_t running;      // runs under way, counted while the GIL is held
   int64_t last_ns;         // how long the last run of the main thread took
   bool closed;
+  bool borrowed;  // somebody else frees the session
 };
 
 SessionObject* as_session(PyObject* o) { return reinterpret_cast<SessionObject*>(o); }
@@ -42,7 +43,8 @@ void set_ref(PyObject*& field, PyObject* to) {
 }
 
 void release(SessionObject* s) {
-  skiff_session_free(s->session);
+  if (!s->borrowed) skiff_session_free(s->session);
+  s->borrowed = false;
   s->session = nullptr;
 }
 
@@ -358,6 +360,30 @@ PyObject* session_close(PyObject* self, PyObject*) {
   Py_RETURN_NONE;
 }
 
+// Fills in the names of s->session's inputs and outputs.
+bool describe(SessionObject* s) {
+  auto names = [&](size_t count, skiff_status (*get)(const skiff_session*, size_t, skiff_port*)) {
+    PyObject* t = PyTuple_New(static_cast<Py_ssize_t>(count));
+    for (size_t i = 0; t && i < count; ++i) {
+      skiff_port p{};
+      PyObject* name = get(s->session, i, &p) == SKIFF_OK ? decode(p.name, -1) : nullptr;
+      if (name) PyUnicode_InternInPlace(&name);
+      PyTuple_SetItem(t, static_cast<Py_ssize_t>(i), name ? name : Py_NewRef(Py_None));
+    }
+    return t;
+  };
+  set_ref(s->input_names, names(skiff_session_input_count(s->session), skiff_session_input));
+  set_ref(s->output_names, names(skiff_session_output_count(s->session), skiff_session_output));
+  set_ref(s->output_index, PyDict_New());
+  if (!s->input_names || !s->output_names || !s->output_index) return false;
+  for (Py_ssize_t i = PyTuple_Size(s->output_names); i-- > 0;) {
+    PyObject* index = PyLong_FromSsize_t(i);
+    if (!index || PyDict_SetItem(s->output_index, PyTuple_GetItem(s->output_names, i), index) < 0) return false;
+    Py_DECREF(index);
+  }
+  return true;
+}
+
 // _load(path as str, or bytes; dict of options): replaces what the object held.
 PyObject* session_load(PyObject* self, PyObject* const* args, Py_ssize_t n) {
   if (n != 2 || !PyDict_Check(args[1])) return PyErr_Format(PyExc_TypeError, "_load takes a model and a dict of options");
@@ -398,25 +424,7 @@ PyObject* session_load(PyObject* self, PyObject* const* args, Py_ssize_t n) {
   s->closed = false;
   s->last_ns = kLongNs + 1;
   set_ref(s->data, PyBytes_Check(args[0]) ? Py_NewRef(args[0]) : nullptr);
-  auto names = [&](size_t count, skiff_status (*get)(const skiff_session*, size_t, skiff_port*)) {
-    PyObject* t = PyTuple_New(static_cast<Py_ssize_t>(count));
-    for (size_t i = 0; t && i < count; ++i) {
-      skiff_port p{};
-      PyObject* name = get(fresh, i, &p) == SKIFF_OK ? decode(p.name, -1) : nullptr;
-      if (name) PyUnicode_InternInPlace(&name);
-      PyTuple_SetItem(t, static_cast<Py_ssize_t>(i), name ? name : Py_NewRef(Py_None));
-    }
-    return t;
-  };
-  set_ref(s->input_names, names(skiff_session_input_count(fresh), skiff_session_input));
-  set_ref(s->output_names, names(skiff_session_output_count(fresh), skiff_session_output));
-  set_ref(s->output_index, PyDict_New());
-  if (!s->input_names || !s->output_names || !s->output_index) return nullptr;
-  for (Py_ssize_t i = PyTuple_Size(s->output_names); i-- > 0;) {
-    PyObject* index = PyLong_FromSsize_t(i);
-    if (!index || PyDict_SetItem(s->output_index, PyTuple_GetItem(s->output_names, i), index) < 0) return nullptr;
-    Py_DECREF(index);
-  }
+  if (!describe(s)) return nullptr;
   Py_RETURN_NONE;
 }
 
@@ -450,6 +458,30 @@ PyObject* get_closed(PyObject* self, void*) {
 }
 
 }  // namespace
+
+PyObject* borrow_session(skiff_session* session) {
+  PyObject* self = PyObject_CallFunctionObjArgs(hook_session, nullptr);
+  if (!self) return nullptr;
+  if (!PyObject_TypeCheck(self, session_type)) {
+    PyErr_SetString(PyExc_TypeError, "the hook made no session");
+    Py_DECREF(self);
+    return nullptr;
+  }
+  SessionObject* s = as_session(self);
+  s->session = session;
+  s->borrowed = true;
+  s->last_ns = kLongNs + 1;
+  if (!describe(s)) {
+    release(s);
+    Py_DECREF(self);
+    return nullptr;
+  }
+  return self;
+}
+void end_borrowed(PyObject* self) {
+  as_session(self)->closed = true;
+  release(as_session(self));
+}
 
 bool add_session_type(PyObject* module) {
   static PyMethodDef methods[] = {{"_load", as_function(session_load), METH_FASTCALL, nullptr},
