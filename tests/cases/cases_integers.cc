@@ -150,6 +150,30 @@ std::vector<OpCase> others() {
   return r;
 }
 
+// Weights of 2, 4 and 8 bits in blocks, with and without zero points, a last block that is not full, one row
+// and many.
+std::vector<OpCase> blocks_of_bits() {
+  std::vector<OpCase> r;
+  for (int64_t bits : {2, 4, 8})
+    for (int64_t rows : {1, 2, 7})
+      for (int zeros : {0, 1, 2}) {
+        const int64_t k = 90, n = 37, block = 32, blocks = 3;
+        Datum zero;
+        if (zeros == 1) zero = u8({n, (blocks * bits + 7) / 8}, 41);
+        if (zeros == 2) zero = f32({n, blocks}, 42, 0, 4);
+        std::vector<Datum> in{f32({2, rows, k}, 43), u8({n, blocks, block * bits / 8}, 44),
+                              f32({n * blocks}, 45, 0.01, 0.1), zero};
+        if (zeros) in.insert(in.end(), {Datum(), f32({n}, 46)});
+        r.push_back(with_tolerance(
+            1e-4, 2e-4,
+            in_domain("com.microsoft",
+                      make(cat("nbits_", bits, "_", rows, "_", zeros), "MatMulNBits", 1, std::move(in),
+                           {{"K", k}, {"N", n}, {"bits", bits}, {"block_size", block}}, 1))));
+      }
+  return r;
+}
+
+const Register kBlocksOfBits(blocks_of_bits);
 const Register kConvolutions(convolutions);
 const Register kOthers(others);
 

@@ -4,12 +4,13 @@
 namespace skiff::cpu::SKIFF_ISA {
 namespace {
 
-// kLanes bytes as integers.
-typedef uint8_t few_u __attribute__((vector_size(kLanes), may_alias, aligned(1)));
-typedef int8_t few_s __attribute__((vector_size(kLanes), may_alias, aligned(1)));
-SKIFF_INLINE vi widen(const uint8_t* p, bool is_signed) {
-  return is_signed ? __builtin_convertvector(*(const few_s*)p, vi)
-                   : __builtin_convertvector(*(const few_u*)p, vi);
+// kLanes bytes as integers, after flipping bits: s8 is read as u8 with its top bit flipped, 128 too large.
+typedef uint8_t few __attribute__((vector_size(kLanes), may_alias));
+typedef few few_unaligned __attribute__((aligned(1)));
+SKIFF_INLINE vi widen(few x, few flip) { return __builtin_convertvector(x ^ flip, vi); }
+SKIFF_INLINE few flip_of(bool is_signed) {
+  const uint8_t flip = is_signed ? 128 : 0;
+  return flip - few{};
 }
 
 // Calls f(i, n) over [begin, end): n == kLanes elements from i on; the last ones through buffers of f's.
@@ -19,43 +20,84 @@ SKIFF_INLINE void lanes(int64_t begin, int64_t end, const F& f) {
   for (; i + kLanes <= end; i += kLanes) f(i, kLanes);
   if (i < end) f(i, (int)(end - i));
 }
-SKIFF_INLINE vi widen_n(const uint8_t* p, bool is_signed, int n) {
-  if (n == kLanes) return widen(p, is_signed);
-  uint8_t t[kLanes] = {};
-  for (int i = 0; i < n; i++) t[i] = p[i];
-  return widen(t, is_signed);
-}
-
-// Rounds and clamps a real number of steps; NaN gives the zero point.
-SKIFF_INLINE vi steps(vf v, const Bytes& b) {
-  v = select(v == v, v, vf{});
-  return to_int_nearest(min(b.high, max(b.low, v)));
+SKIFF_INLINE few load_few(const uint8_t* p, int n) {
+  if (n == kLanes) return *(const few_unaligned*)p;
+  few x = {};
+  for (int i = 0; i < n; i++) x[i] = p[i];
+  return x;
 }
 
 }  // namespace
 
-void q_binary(const QBinary& args, int64_t begin, int64_t end) {
-  const QBinary p = args;
+namespace {
+
+// Four vectors of neighbours as bytes, or one.
+template <int V>
+SKIFF_INLINE void store_neighbours(uint8_t* p, vi (&v)[V], const Bytes& b, int n) {
+#if defined(__AVX512F__)
+  if constexpr (V == 4) {
+    const __m512i zero = _mm512_packs_epi32((__m512i)b.zero, (__m512i)b.zero);
+    const __m512i x = _mm512_adds_epi16(_mm512_packs_epi32((__m512i)v[0], (__m512i)v[1]), zero);
+    const __m512i y = _mm512_adds_epi16(_mm512_packs_epi32((__m512i)v[2], (__m512i)v[3]), zero);
+    // Packing left each 128-bit run with four bytes of every vector: gather them.
+    const vi r = (vi)(b.is_signed ? _mm512_packs_epi16(x, y) : _mm512_packus_epi16(x, y));
+    store_lanes(p, __builtin_shufflevector(r, r, 0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15));
+    return;
+  }
+#endif
+  SKIFF_UNROLL for (int i = 0; i < V; i++) {
+    const vi one[1] = {v[i]};
+    store_bytes<1>(p + i * kLanes, one, b, V == 1 ? n : kLanes);
+  }
+}
+
+template <bool kMultiply>
+void binary(const QBinary& args, int64_t i, int64_t end) {
+  const uint8_t *pa = args.a, *pb = args.b;
+  uint8_t* py = args.y;
+  const bool is_signed = args.is_signed, single = args.b_single;
   QStore s;
-  s.is_signed = p.is_signed;
-  s.zero = p.y_zero;
-  s.low = p.low;
-  s.high = p.high;
+  s.is_signed = is_signed;
+  s.zero = args.y_zero;
+  s.low = args.low;
+  s.high = args.high;
   const Bytes bytes = bytes_of(s);
-  const vi za = splat_i(p.a_zero), zb = splat_i(p.b_zero);
-  const vf sa = splat(p.a_scale), sb = splat(p.b_scale);
-  const int32_t single = p.b_single ? (p.is_signed ? (int8_t)p.b[0] : p.b[0]) : 0;
-  lanes(begin, end, [&](int64_t i, int n) {
-    const vi a = widen_n(p.a + i, p.is_signed, n) - za;
-    const vi b = (p.b_single ? splat_i(single) : widen_n(p.b + i, p.is_signed, n)) - zb;
-    vi v[1];
-    if (p.multiply) {
-      v[0] = steps(to_float(a * b) * sa, bytes);
+  const int32_t shift = is_signed ? 128 : 0;
+  const few flip = flip_of(is_signed);
+  const vi za = splat_i(args.a_zero + shift), zb = splat_i(args.b_zero + shift);
+  const vf sa = splat(args.a_scale), sb = splat(args.b_scale);
+  const few b0 = pb[0] - few{};
+  const auto value = [&](int64_t at, int n) {
+    const vi a = widen(load_few(pa + at, n), flip) - za;
+    const vi b = widen(single ? b0 : load_few(pb + at, n), flip) - zb;
+    vf v;
+    if constexpr (kMultiply) {
+      v = to_float(a * b) * sa;
     } else {
-      v[0] = steps(rounded(to_float(a) * sa) + rounded(to_float(b) * sb), bytes);
+      v = rounded(to_float(a) * sa) + rounded(to_float(b) * sb);
     }
-    store_bytes<1>(p.y + i, v, bytes, n);
+    return to_int_nearest(min(bytes.high, max(bytes.low, v)));
+  };
+  constexpr int kStep = 4;
+  for (; i + kStep * kLanes <= end; i += kStep * kLanes) {
+    vi v[kStep];
+    SKIFF_UNROLL for (int k = 0; k < kStep; k++) v[k] = value(i + k * kLanes, kLanes);
+    store_neighbours<kStep>(py + i, v, bytes, kLanes);
+  }
+  lanes(i, end, [&](int64_t at, int n) {
+    vi v[1] = {value(at, n)};
+    store_neighbours<1>(py + at, v, bytes, n);
   });
+}
+
+}  // namespace
+
+void q_binary(const QBinary& p, int64_t begin, int64_t end) {
+  if (p.multiply) {
+    binary<true>(p, begin, end);
+  } else {
+    binary<false>(p, begin, end);
+  }
 }
 
 void q_lookup(const uint8_t* table, const uint8_t* x, uint8_t* y, int64_t n) {
@@ -79,9 +121,11 @@ void q_lookup(const uint8_t* table, const uint8_t* x, uint8_t* y, int64_t n) {
 }
 
 void q_add_pixels(const uint8_t* x, bool is_signed, int64_t pixels, int64_t channels, int32_t* sums) {
+  const few flip = flip_of(is_signed);
+  const vi shift = splat_i((int32_t)(pixels * (is_signed ? 128 : 0)));
   lanes(0, channels, [&](int64_t c, int n) {
-    vi s = load_n_i(sums + c, n);
-    for (int64_t p = 0; p < pixels; p++) s += widen_n(x + p * channels + c, is_signed, n);
+    vi s = load_n_i(sums + c, n) - shift;
+    for (int64_t p = 0; p < pixels; p++) s += widen(load_few(x + p * channels + c, n), flip);
     store_n_i(sums + c, s, n);
   });
 }

@@ -192,6 +192,14 @@ int32_t sum_bytes(const uint8_t* a, int64_t n, uint8_t flip) {
   const vi ones = splat_i(0x01010101), flips = splat_i(flip * 0x01010101);
   vi sum = {};
   int64_t i = 0;
+  if (n <= 48 && n % 4 == 0) {  // a short row costs less broadcast than added up across lanes
+    for (; i < n; i += 4) {
+      int32_t bits;
+      memcpy(&bits, a + i, 4);
+      sum = dot(sum, splat_i(bits) ^ flips, ones);
+    }
+    return sum[0];
+  }
   for (; i + 64 <= n; i += 64) sum = dot(sum, load_lanes(a + i) ^ flips, ones);
   if (i < n) {
     const __mmask64 rest = (1ull << (n - i)) - 1;
