@@ -13,6 +13,7 @@
 #include "device/cpu/kernels/conv/conv.h"
 #include "device/cpu/kernels/gemm/gemm.h"
 #include "device/cpu/kernels/int8/int8.h"
+#include "device/cpu/kernels/peak/peak.h"
 
 using namespace skiff;
 using namespace skiff::cpu;
@@ -49,8 +50,25 @@ void report(const char* name, double flops, double seconds) {
               100 * flops / seconds / peak);
 }
 
-std::vector<float> values(int64_t n) {
-  std::vector<float> v(static_cast<size_t>(n));
+// As tensors are: at the start of a cache line.
+struct Line {
+  alignas(64) float x[16];
+};
+class Floats {
+ public:
+  explicit Floats(int64_t n) : lines_(static_cast<size_t>(n + 15) / 16), n_(n) {}
+  float* data() { return lines_.empty() ? nullptr : lines_[0].x; }
+  const float* data() const { return lines_.empty() ? nullptr : lines_[0].x; }
+  float* begin() { return data(); }
+  float* end() { return data() + n_; }
+
+ private:
+  std::vector<Line> lines_;
+  int64_t n_;
+};
+
+Floats values(int64_t n) {
+  Floats v(n);
   unsigned s = 1;
   for (float& x : v) {
     s = s * 1664525u + 1013904223u;
@@ -61,9 +79,8 @@ std::vector<float> values(int64_t n) {
 
 void bench_gemm(const KernelTables& t, const char* what, int64_t m, int64_t n, int64_t k,
                 bool trans_a = false, int64_t pad = 0) {
-  const std::vector<float> a = values(m * (k + pad)), b = values(k * n), bias = values(n);
-  std::vector<float> packed(t.gemm->packed_b_bytes(k, n) / sizeof(float)),
-      c(static_cast<size_t>(m * (n + pad)));
+  const Floats a = values(m * (k + pad)), b = values(k * n), bias = values(n);
+  Floats packed(static_cast<int64_t>(t.gemm->packed_b_bytes(k, n) / sizeof(float))), c(m * (n + pad));
   t.gemm->pack_b(k, n, b.data(), n, false, packed.data());
   GemmArgs g;
   g.m = m, g.n = n, g.k = k;
@@ -93,14 +110,15 @@ void bench_conv(const ConvMethod& method, int64_t ic, int64_t size, int64_t oc, 
     s.out[axis] = (size - 1) / stride + 1;
   }
   const int64_t out_pixels = s.out[1] * s.out[2], weight_count = oc * ic / groups * kernel * kernel;
-  const std::vector<float> in = values(size * size * ic), weights = values(weight_count), bias = values(oc);
-  std::vector<float> packed(method.packed_bytes(s) / sizeof(float)),
-      out(static_cast<size_t>(out_pixels * oc));
+  const Floats in = values(size * size * ic), weights = values(weight_count), bias = values(oc);
+  Floats packed(static_cast<int64_t>(method.packed_bytes(s) / sizeof(float))), out(out_pixels * oc);
   method.pack(s, weights.data(), packed.data());
   ConvArgs a;
   a.shape = s;
   a.in = in.data(), a.in_pixel = ic, a.weights = packed.data(), a.out = out.data(), a.out_pixel = oc;
   a.epilogue.bias = bias.data(), a.epilogue.act = Act::kClip, a.epilogue.p1 = 6;
+  Floats scratch(method.scratch_bytes ? static_cast<int64_t>(method.scratch_bytes(s) / sizeof(float)) : 0);
+  a.scratch = scratch.data();
   const double work = static_cast<double>(out_pixels * weight_count);
   const TaskGrid grid = method.plan(s, work > 6e7 ? static_cast<int32_t>(work / 1.6e8) + 1 : 1);
   const double seconds = best_seconds([&](int64_t task) { method.run(a, grid, task); }, grid.tasks());
@@ -205,7 +223,8 @@ int main(int argc, char** argv) {
   const KernelTables& t = kernels(isa);
   const int64_t rounds = 100000;
   double flops = 0;
-  const double seconds = best_seconds([&](int64_t) { flops = t.gemm->fma_rounds(rounds); });
+  float sink = 0;
+  const double seconds = best_seconds([&](int64_t) { flops = t.peak->fma(rounds, &sink); });
   peak = flops / seconds;
   std::printf("%s: multiply-add peak %.1f GFLOP/s\n", std::string(isa_name(isa)).c_str(), peak * 1e-9);
   if (std::strstr("gemm", part.c_str())) {
@@ -227,6 +246,13 @@ int main(int argc, char** argv) {
     bench_conv(*c.igemm, 256, 14, 256, 3, 1, 1);
     bench_conv(*c.igemm, 512, 7, 512, 3, 1, 1);
     bench_conv(*c.igemm, 16, 32, 16, 3, 1, 1);
+    for (const ConvMethod* m : {c.winograd4, c.winograd6}) {
+      bench_conv(*m, 64, 56, 64, 3, 1, 1);
+      bench_conv(*m, 128, 28, 128, 3, 1, 1);
+      bench_conv(*m, 256, 14, 256, 3, 1, 1);
+      bench_conv(*m, 512, 7, 512, 3, 1, 1);
+      bench_conv(*m, 16, 32, 16, 3, 1, 1);
+    }
     bench_conv(*c.few_channels, 3, 224, 32, 3, 2, 1);
     bench_conv(*c.planar, 3, 224, 32, 3, 2, 1);
     bench_conv(*c.planar, 3, 224, 64, 7, 2, 1);

@@ -14,6 +14,8 @@ constexpr Knob kKnobs[] = {
     {"SKIFF_FORCE", "",
      "forces kernels: OPERATOR:KERNEL pairs separated by ',' (Conv:reference,MatMul:gemm); '*' is every "
      "operator"},
+    {"SKIFF_WINOGRAD", "f4",
+     "3x3 convolutions by Winograd's method where it is faster: off, f4, or f6 too (less exact)"},
     {"SKIFF_SKIP_PASSES", "", "graph passes to skip, separated by ','; 'all' skips every one that can be"},
 };
 }  // namespace

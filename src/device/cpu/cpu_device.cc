@@ -61,7 +61,7 @@ class CpuDevice : public Device {
     context_.k = &kernels(isa);
     context_.pool = pool_.get();
     // Nominal flops per cycle at 3 GHz; estimates only rank kernels against each other.
-    static constexpr double kFlopsPerCycle[] = {2, 8, 32, 64, 64};
+    static constexpr double kFlopsPerCycle[] = {2, 8, 32, 40, 40};
     context_.flops = 3e9 * kFlopsPerCycle[static_cast<int>(isa)];
     context_.bytes = 2e10;
     add_families();

@@ -17,6 +17,11 @@ struct CpuContext {
   double estimate(const Cost& c, double flop_efficiency, double byte_efficiency = 0.7) const;
 };
 
+// Work shorter than this is not worth handing to another thread, even one that is awake.
+inline constexpr double kSerialSeconds = 5e-6;
+// What a task of divided work should last.
+inline constexpr double kChunkSeconds = 2.5e-6;
+
 struct KernelFactory {
   const char* domain;  // "" for ai.onnx
   const char* op;

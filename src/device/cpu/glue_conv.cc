@@ -2,6 +2,12 @@
 //
 // The kernels compute channels-last images. A planar (NCHW) operand that the method cannot read or write
 // itself is transposed through the workspace.
+#include <atomic>
+#include <bit>
+#include <cmath>
+#include <thread>
+
+#include "base/knobs.h"
 #include "device/cpu/glue_epilogue.h"
 #include "device/cpu/kernels/conv/conv.h"
 #include "device/cpu/move_plan.h"
@@ -10,7 +16,7 @@
 namespace skiff::cpu {
 namespace {
 
-enum Method { kIgemm, kDepthwise, kFewChannels, kPlanar, kTranspose };
+enum Method { kIgemm, kDepthwise, kFewChannels, kPlanar, kTranspose, kWinograd4, kWinograd6 };
 
 const ConvMethod& method_of(const ConvKernels& k, Method m) {
   switch (m) {
@@ -18,6 +24,8 @@ const ConvMethod& method_of(const ConvKernels& k, Method m) {
     case kDepthwise: return *k.depthwise;
     case kFewChannels: return *k.few_channels;
     case kPlanar: return *k.planar;
+    case kWinograd4: return *k.winograd4;
+    case kWinograd6: return *k.winograd6;
     case kTranspose: break;
   }
   return *k.transpose;
@@ -38,8 +46,8 @@ void set_axes(const std::vector<int64_t>& v, int64_t (&axes)[3]) {
   std::copy(v.begin(), v.end(), axes + 3 - v.size());
 }
 
-// The shape as far as the weight and the attributes tell it; image extents are 1, so that every method's
-// accepts() holds for all images (3-D: 2 deep, so that methods for flat images decline).
+// The shape as far as the weight and the attributes tell it, and the output's extents for estimates; input
+// extents are 1 (3-D: 2 deep, so that methods for flat images decline). accepts() looks at no others.
 std::optional<ConvShape> known_shape(const NodeQuery& q, bool transposed) {
   const SymShape& w = q.in[1]->shape;
   for (const Dim& d : w.dims())
@@ -58,14 +66,37 @@ std::optional<ConvShape> known_shape(const NodeQuery& q, bool transposed) {
   set_axes(win.stride, s.stride);
   set_axes(win.dilation, s.dilation);
   if (spatial == 3) s.in[0] = s.out[0] = 2;
+  const Layout layout = layout_of(q.node);
+  if (spatial == 2 && !q.out.empty() && q.out[0] && q.out[0]->shape.has_rank()) {
+    constexpr int64_t kUnknown = 56;  // an extent as good as any
+    for (size_t i = 0; i < 2; ++i) {
+      const Dim& d = q.out[0]->shape[i + (layout.y_last ? 1 : 2)];
+      s.out[i + 1] = d.is_const() && d.value() > 0 ? d.value() : kUnknown;
+    }
+  }
   return s;
 }
 
 int64_t taps_of(const ConvShape& s) { return s.kernel[0] * s.kernel[1] * s.kernel[2]; }
 
+// Nominal work over the peak rate, by Winograd with tiles of t x t outputs. Products run near the peak unless
+// the weights come from memory; both transforms cost some 8 cycles per vector and point. Measured on Zen 4.
+double winograd_efficiency(const ConvShape& s, int64_t t, int64_t out_h, int64_t out_w,
+                           const GemmKernels& k) {
+  const auto tiles_of = [t](int64_t n) { return static_cast<double>((n + t - 1) / t); };
+  const auto ic = static_cast<double>(s.in_channels), oc = static_cast<double>(s.out_channels);
+  const auto lanes = static_cast<double>(k.lanes), points = static_cast<double>((t + 2) * (t + 2));
+  const double tiles = tiles_of(out_h) * tiles_of(out_w);
+  const double weight_bytes = 4 * points * ic * oc, bytes_per_cycle = weight_bytes > 16e6 ? 6 : 16;
+  const double products = tiles * points * (ic * oc / lanes / lane_use(s.out_channels, k.unit) + 8);
+  const double cycles = std::max(products, weight_bytes / bytes_per_cycle) +
+                        tiles * points * 8 * (std::ceil(ic / lanes) + std::ceil(oc / lanes));
+  return static_cast<double>(out_h * out_w) * 9 * ic * oc / lanes / cycles;
+}
+
 // Part of the peak a method reaches: short runs of a tap cost the reading of a pointer each, and few columns
-// leave lanes idle.
-double efficiency(Method m, const ConvShape& s, int64_t lanes) {
+// leave lanes idle. Output extents are what is known of them (Winograd alone wants them). Measured on Zen 4.
+double efficiency(Method m, const ConvShape& s, const GemmKernels& k) {
   const auto run = [](int64_t n, double overhead) {
     return static_cast<double>(n) / (static_cast<double>(n) + overhead);
   };
@@ -73,21 +104,20 @@ double efficiency(Method m, const ConvShape& s, int64_t lanes) {
   double e = 0;
   switch (m) {
     case kIgemm:
-      e = 0.8 * lane_use(oc, lanes) * run(ic, taps_of(s) == 1 ? 2 : 6) * (s.groups > 1 ? 0.8 : 1);
+      e = 0.97 * lane_use(oc, k.unit) * run(ic, taps_of(s) == 1 ? 1 : 2) * (s.groups > 1 ? 0.8 : 1);
       break;
     case kDepthwise: {
       const bool unrolled = s.kernel[1] == s.kernel[2] && (s.kernel[2] == 3 || s.kernel[2] == 5) &&
                             s.stride[1] == s.stride[2] && s.stride[2] <= 2 && s.dilation[1] == 1 &&
                             s.dilation[2] == 1;
-      e = (unrolled ? 0.35 : 0.15) * lane_use(s.in_channels, lanes);
+      e = (!unrolled ? 0.15 : s.stride[2] == 1 ? 0.75 : 0.45) * lane_use(s.in_channels, k.lanes);
       break;
     }
-    case kFewChannels: e = 0.6 * lane_use(oc, lanes) * run(s.kernel[2] * ic, 6); break;
-    case kPlanar:
-      // Measured: 42 % of the peak on 3x3 to 32 channels, 60 % on 7x7 to 64, about a tenth on 3x3 to one vector.
-      e = 0.87 * lane_use(oc, lanes) * run(s.kernel[2], 3) * (oc > lanes ? 1 : 0.4);
-      break;
-    case kTranspose: e = 0.6 * lane_use(oc, lanes) * run(ic, 8); break;
+    case kFewChannels: e = 0.92 * lane_use(oc, k.unit) * run(s.kernel[2] * ic, 2); break;
+    case kPlanar: e = lane_use(oc, k.unit) * run(s.kernel[2], 1.3) * (oc > k.lanes ? 1 : 0.8); break;
+    case kTranspose: e = 0.6 * lane_use(oc, k.unit) * run(ic, 8); break;
+    case kWinograd4: e = winograd_efficiency(s, 4, s.out[1], s.out[2], k); break;
+    case kWinograd6: e = winograd_efficiency(s, 6, s.out[1], s.out[2], k); break;
   }
   return std::max(e, 0.05);  // above the reference implementation's on every instruction set
 }
@@ -112,6 +142,26 @@ struct Reorder {
   }
 };
 
+// Places in a workspace, one for each thread that is in the kernel.
+class Slots {
+ public:
+  static constexpr int kMax = 64;
+  explicit Slots(int count) : free_(count >= kMax ? ~uint64_t{0} : (uint64_t{1} << count) - 1) {}
+  int claim() {
+    for (;;) {
+      uint64_t all = free_.load(std::memory_order_relaxed);
+      while (all != 0)
+        if (free_.compare_exchange_weak(all, all & (all - 1), std::memory_order_acquire))
+          return std::countr_zero(all);
+      std::this_thread::yield();
+    }
+  }
+  void give_back(int slot) { free_.fetch_or(uint64_t{1} << slot, std::memory_order_release); }
+
+ private:
+  std::atomic<uint64_t> free_;
+};
+
 struct BoundConv : BoundKernel {
   const CpuContext* c = nullptr;
   const ConvMethod* method = nullptr;
@@ -121,6 +171,8 @@ struct BoundConv : BoundKernel {
   bool empty = false, bias = false, residual = false;
   Reorder x, y, z;
   size_t x_at = 0, y_at = 0, w_at = 0, bytes = 0;
+  size_t scratch_at = 0, scratch_each = 0;  // for each of `slots`
+  int slots = 0;
 
   size_t workspace() const override { return bytes; }
   void run(const RunArgs& a) override {
@@ -147,7 +199,18 @@ struct BoundConv : BoundKernel {
       if (y.needed) z.run(*c, floats(a, 3), g.out);
       g.epilogue.residual = y.needed ? g.out : floats(a, 3);
     }
-    run_tasks(c->pool, grid.tasks(), 1, [&](int64_t t) { method->run(g, grid, t); });
+    if (slots == 0) {
+      run_tasks(c->pool, grid.tasks(), 1, [&](int64_t t) { method->run(g, grid, t); });
+    } else {
+      Slots free(slots);
+      run_tasks(c->pool, grid.tasks(), 1, [&](int64_t t) {
+        ConvArgs mine = g;
+        const int slot = free.claim();
+        mine.scratch = reinterpret_cast<float*>(ws + scratch_at + static_cast<size_t>(slot) * scratch_each);
+        method->run(mine, grid, t);
+        free.give_back(slot);
+      });
+    }
     if (y.needed) y.run(*c, g.out, out);
   }
 };
@@ -158,7 +221,7 @@ class ConvKernel : public Kernel {
       : node_(q.node), c_(c), method_(m), name_(name), transposed_(transposed), layout_(layout_of(q.node)) {
     fused_activation(q.node).value().into(epilogue_);
     ConvShape s = known_shape(q, transposed).value();
-    efficiency_ = efficiency(m, s, c.k->gemm->lanes);
+    efficiency_ = efficiency(m, s, *c.k->gemm);
     if (const Tensor* w = q.constant(1)) {
       const ConvMethod& method = method_of(*c.k->conv, m);
       w_dims_ = w->dims();
@@ -233,6 +296,11 @@ class ConvKernel : public Kernel {
       if (b->y.needed) b->y_at = reserve(static_cast<size_t>(s.batch * s.out_channels * out_pixels));
     }
     if (!packed_.defined()) b->w_at = reserve(b->method->packed_bytes(s) / sizeof(float));
+    if (b->method->scratch_bytes) {
+      b->slots = static_cast<int>(std::min<int64_t>({b->grid.tasks(), c_.pool->threads(), Slots::kMax}));
+      b->scratch_each = aligned(b->method->scratch_bytes(s));
+      b->scratch_at = reserve(static_cast<size_t>(b->slots) * b->scratch_each / sizeof(float));
+    }
     return b;
   }
 
@@ -261,9 +329,14 @@ std::optional<double> match(const NodeQuery& q, const CpuContext& c) {
       !output_is(q, DType::kFloat) || !fused_activation(q.node))
     return std::nullopt;
   if (l.y_last == Planar || (M == kPlanar && l.x_last)) return std::nullopt;
+  if (M == kWinograd6 && knob("SKIFF_WINOGRAD") != "f6") return std::nullopt;
+  if (M == kWinograd4 && knob("SKIFF_WINOGRAD") == "off") return std::nullopt;
   std::optional<ConvShape> s = known_shape(q, transposed);
   if (!s || !method_of(*c.k->conv, M).accepts(*s)) return std::nullopt;
-  double seconds = c.estimate(node_cost(q), efficiency(M, *s, c.k->gemm->lanes));
+  const Cost cost = node_cost(q);
+  const double part = efficiency(M, *s, *c.k->gemm);
+  // The arithmetic counts a little even where memory sets the time, so that methods are told apart.
+  double seconds = c.estimate(cost, part) + 0.05 * c.estimate({cost.flops, 0}, part);
   const CostContext elements{q.node, q.in, q.out};
   Cost moved;
   if (!l.x_last && M != kPlanar) moved.bytes += 8 * elements.in_elements(0);
@@ -295,6 +368,14 @@ template <>
 constexpr const char* kName<kTranspose, false> = "conv_transpose_f32";
 template <>
 constexpr const char* kName<kTranspose, true> = "conv_transpose_nchw_f32";
+template <>
+constexpr const char* kName<kWinograd4, false> = "conv_winograd_f4_f32";
+template <>
+constexpr const char* kName<kWinograd4, true> = "conv_winograd_f4_nchw_f32";
+template <>
+constexpr const char* kName<kWinograd6, false> = "conv_winograd_f6_f32";
+template <>
+constexpr const char* kName<kWinograd6, true> = "conv_winograd_f6_nchw_f32";
 
 template <Method M, bool Planar>
 std::unique_ptr<Kernel> make(const NodeQuery& q, const CpuContext& c) {
@@ -319,20 +400,28 @@ std::span<const KernelFactory> conv_factories() {
       factory<kFewChannels, false>("skiff"),
       factory<kPlanar, false>("skiff"),
       factory<kTranspose, false>("skiff"),
+      factory<kWinograd4, false>("skiff"),
+      factory<kWinograd6, false>("skiff"),
       factory<kIgemm, true>("skiff"),
       factory<kDepthwise, true>("skiff"),
       factory<kFewChannels, true>("skiff"),
       factory<kPlanar, true>("skiff"),
       factory<kTranspose, true>("skiff"),
+      factory<kWinograd4, true>("skiff"),
+      factory<kWinograd6, true>("skiff"),
       factory<kIgemm, true>(""),
       factory<kDepthwise, true>(""),
       factory<kFewChannels, true>(""),
       factory<kPlanar, true>(""),
       factory<kTranspose, true>(""),
+      factory<kWinograd4, true>(""),
+      factory<kWinograd6, true>(""),
       factory<kIgemm, true>("com.microsoft", "FusedConv"),
       factory<kDepthwise, true>("com.microsoft", "FusedConv"),
       factory<kFewChannels, true>("com.microsoft", "FusedConv"),
       factory<kPlanar, true>("com.microsoft", "FusedConv"),
+      factory<kWinograd4, true>("com.microsoft", "FusedConv"),
+      factory<kWinograd6, true>("com.microsoft", "FusedConv"),
   };
   return list;
 }

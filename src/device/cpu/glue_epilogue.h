@@ -25,11 +25,6 @@ std::optional<FusedActivation> fused_activation(const Node& n);
 // Part of the lanes that columns use when n of them are computed in whole vectors; in (0, 1].
 double lane_use(int64_t n, int64_t lanes);
 
-// Work shorter than this is not worth waking a thread for.
-inline constexpr double kSerialSeconds = 20e-6;
-// What a claimed chunk of tasks should last.
-inline constexpr double kChunkSeconds = 10e-6;
-
 // Threads that `seconds` of single-thread work is divided for: all or one.
 inline int32_t useful_threads(const CpuContext& c, double seconds) {
   return seconds < kSerialSeconds ? 1 : c.pool->threads();

@@ -409,7 +409,7 @@ int64_t columns_of(const NodeQuery& q) {
 std::optional<double> match_packed(const NodeQuery& q, const CpuContext& c) {
   const Tensor* b = q.constant(1);
   if (!fits(q) || !b || b->size() == 0 || b->rank() < 2 || columns_of(q) == 1) return std::nullopt;
-  return c.estimate(node_cost(q), std::max(0.05, 0.8 * lane_use(columns_of(q), c.k->gemm->lanes)));
+  return c.estimate(node_cost(q), std::max(0.05, 0.95 * lane_use(columns_of(q), c.k->gemm->unit)));
 }
 
 std::optional<double> match_runtime(const NodeQuery& q, const CpuContext& c) {
@@ -417,7 +417,7 @@ std::optional<double> match_runtime(const NodeQuery& q, const CpuContext& c) {
   const CostContext elements{q.node, q.in, q.out};
   Cost packing;
   packing.bytes = 8 * elements.in_elements(1);
-  return c.estimate(node_cost(q), std::max(0.05, 0.7 * lane_use(columns_of(q), c.k->gemm->lanes))) +
+  return c.estimate(node_cost(q), std::max(0.05, 0.85 * lane_use(columns_of(q), c.k->gemm->unit))) +
          c.estimate(packing, 1, 0.4);
 }
 

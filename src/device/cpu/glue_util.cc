@@ -18,10 +18,10 @@ std::unique_ptr<BoundKernel> GlueKernel::bind(std::span<const TensorDesc> in,
 }
 
 Work divide(const CpuContext& c, int64_t units, double seconds, int64_t multiple) {
-  constexpr double kSerial = 20e-6, kTask = 10e-6;
-  if (units <= 1 || seconds < kSerial || c.pool->threads() == 1) return {units, std::max<int64_t>(units, 1)};
+  if (units <= 1 || seconds < kSerialSeconds || c.pool->threads() == 1)
+    return {units, std::max<int64_t>(units, 1)};
   const double most = 8.0 * c.pool->threads();
-  auto tasks = static_cast<int64_t>(std::clamp(seconds / kTask, 1.0, most));
+  auto tasks = static_cast<int64_t>(std::clamp(seconds / kChunkSeconds, 1.0, most));
   tasks = std::min(tasks, units);
   int64_t grain = (units + tasks - 1) / tasks;
   return {units, (grain + multiple - 1) / multiple * multiple};

@@ -40,6 +40,7 @@ struct Options {
   int64_t in_gap = 0, out_gap = 0;  // floats between pixels
   Act act = Act::kNone;
   float p0 = 0, p1 = 0;
+  double inexact = 1;  // times the bound of a direct sum
 };
 
 struct Problem {
@@ -105,11 +106,13 @@ struct Problem {
     for (Isa isa : available_isas()) {
       const ConvMethod& m = *(kernels(isa).conv->*method);
       REQUIRE(m.accepts(s));
+      std::vector<float> scratch(m.scratch_bytes ? m.scratch_bytes(s) / sizeof(float) : 0,
+                                 std::numeric_limits<float>::quiet_NaN());
       std::vector<float> packed(m.packed_bytes(s) / sizeof(float), std::numeric_limits<float>::quiet_NaN());
       m.pack(s, weights.data(), packed.data());
       ConvArgs a;
       a.shape = s;
-      a.in = in.data(), a.in_pixel = in_pixel, a.weights = packed.data();
+      a.in = in.data(), a.in_pixel = in_pixel, a.weights = packed.data(), a.scratch = scratch.data();
       a.out_pixel = out_pixel;
       if (o.bias) a.epilogue.bias = bias.data();
       if (o.residual) a.epilogue.residual = residual.data(), a.epilogue.ld_residual = out_pixel;
@@ -127,7 +130,7 @@ struct Problem {
              threads);
         // Sums of k products of values below 1: the rounding error grows at most like k.
         const double k = static_cast<double>(pixels(s.kernel) * s.in_channels / s.groups);
-        CHECK(largest_difference(result, want) <= 1e-6 * (0.2 * k + 4));
+        CHECK(largest_difference(result, want) <= o.inexact * 1e-6 * (0.2 * k + 4));
         CHECK(result == first);
       }
     }
@@ -149,6 +152,8 @@ constexpr auto kDepthwise = &ConvKernels::depthwise;
 constexpr auto kFew = &ConvKernels::few_channels;
 constexpr auto kPlanar = &ConvKernels::planar;
 constexpr auto kTranspose = &ConvKernels::transpose;
+constexpr auto kWinograd4 = &ConvKernels::winograd4;
+constexpr auto kWinograd6 = &ConvKernels::winograd6;
 
 Options transpose_options() {
   Options o;
@@ -202,6 +207,10 @@ TEST_CASE("conv: epilogues, and pixels that are part of a wider image") {
       check(kIgemm, shape2d(1, 12, 5, 6, 8, 3, 3, 1, 1, 1, 4), o);
       check(kDepthwise, shape2d(1, 21, 9, 17, 21, 3, 3, 1, 1, 1, 21), o);
       check(kDepthwise, shape2d(1, 21, 9, 8, 21, 4, 4, 1, 1, 1, 21), o);
+      o.inexact = 4;
+      check(kWinograd4, shape2d(1, 12, 5, 6, 21, 3, 3, 1, 1), o);
+      check(kWinograd6, shape2d(1, 12, 9, 6, 21, 3, 3, 1, 1), o);
+      o.inexact = 1;
       o.in_gap = 0;
       check(kFew, shape2d(1, 3, 9, 17, 21, 3, 3, 2, 1), o);
       o.planar = true;
@@ -251,12 +260,41 @@ TEST_CASE("conv transpose") {
         std::swap(s.in, s.out);
         check(kTranspose, s, transpose_options());
       }
+  for (int64_t stride : {1, 2, 4})  // kernels as wide as the stride: whole, cut off, and padded rows
+    for (int64_t out_w : {8, 11, 12, 13, 14})
+      for (int64_t oc : {1, 3, 20})
+        for (bool residual : {false, true}) {
+          ConvShape s = shape2d(2, 9, 12, 12, oc, 3, stride, stride, 0);
+          std::swap(s.in, s.out);
+          s.in[2] = 12 / stride, s.out[2] = out_w, s.pad_begin[1] = 1;
+          Options o = transpose_options();
+          o.act = Act::kSilu, o.residual = residual;
+          check(kTranspose, s, o);
+        }
   ConvShape s = shape2d(2, 9, 11, 11, 40, 3, 3, 2, 1, 2);
   std::swap(s.in, s.out);
   check(kTranspose, s, transpose_options());
   s = shape2d(1, 8, 7, 9, 12, 3, 3, 2, 1, 1, 4);
   std::swap(s.in, s.out);
   check(kTranspose, s, transpose_options());
+}
+
+TEST_CASE("conv winograd: channels, image sizes, padding, batches") {
+  for (const auto method : {kWinograd4, kWinograd6}) {
+    Options o;
+    o.inexact = method == kWinograd4 ? 2 : 4;
+    for (int64_t size : {3, 4, 5, 6, 7, 8, 11, 13})
+      for (int64_t pad : {0, 1, 2}) check(method, shape2d(1, 9, size, size + 2, 21, 3, 3, 1, pad), o);
+    for (int64_t channels : {8, 16, 24, 40, 65})
+      check(method, shape2d(2, channels, 9, 14, channels + 3, 3, 3, 1, 1), o);
+    check(method, shape2d(1, 40, 40, 50, 16, 3, 3, 1, 1), o);  // several blocks of tiles
+    check(method, shape2d(1, 160, 6, 6, 300, 3, 3, 1, 1), o);  // channels divided
+    const ConvMethod& m = *(kernels(Isa::kGeneric).conv->*method);
+    CHECK(!m.accepts(shape2d(1, 16, 9, 9, 16, 3, 3, 2, 1)));
+    CHECK(!m.accepts(shape2d(1, 16, 9, 9, 16, 3, 3, 1, 1, 2)));
+    CHECK(!m.accepts(shape2d(1, 16, 9, 9, 16, 3, 3, 1, 1, 1, 2)));
+    CHECK(!m.accepts(shape2d(1, 16, 9, 9, 16, 5, 5, 1, 1)));
+  }
 }
 
 TEST_CASE("conv: a NaN in the input reaches exactly the outputs whose window holds it") {

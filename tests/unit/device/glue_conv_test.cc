@@ -1,5 +1,6 @@
 // Every kernel the device offers for a convolution node, on every instruction set, against the reference.
 #include <doctest/doctest.h>
+#include <stdlib.h>
 
 #include <set>
 
@@ -81,7 +82,7 @@ TEST_CASE("glue: convolutions") {
     check_case(c, seen);
     check_case(weight_at_run_time(c), seen);
   }
-  for (const char* name : {"igemm", "depthwise", "few_channels", "planar", "transpose"})
+  for (const char* name : {"igemm", "depthwise", "few_channels", "planar", "transpose", "winograd_f4"})
     for (const char* layout : {"", "_nchw"}) {
       std::string kernel = cat("conv_", name, layout, "_f32");
       CHECK_MESSAGE(seen.count(kernel) == 1, kernel, " was never offered");
@@ -91,6 +92,18 @@ TEST_CASE("glue: convolutions") {
 TEST_CASE("glue: convolutions on two threads") {
   std::set<std::string> seen;
   for (const cases::OpCase& c : large_cases()) check_case(c, seen);
+}
+
+TEST_CASE("glue: the knob for Winograd") {
+  const auto offered = [](const char* value) {
+    setenv("SKIFF_WINOGRAD", value, 1);
+    std::set<std::string> seen;
+    for (const cases::OpCase& c : large_cases()) check_case(c, seen);
+    unsetenv("SKIFF_WINOGRAD");
+    return seen.count("conv_winograd_f4_f32") + 10 * seen.count("conv_winograd_f6_f32");
+  };
+  CHECK(offered("off") == 0);
+  CHECK(offered("f6") == 11);
 }
 
 TEST_CASE("glue: com.microsoft.FusedConv") {
@@ -118,7 +131,8 @@ TEST_CASE("glue: the expected convolution kernel comes first") {
                     1));
     return NodeRunner(c).candidates(*d)[0].name;
   };
-  CHECK(first({1, 28, 28, 64}, {64, 64, 3, 3}, 1, "NHWC") == "conv_igemm_f32");
+  CHECK(first({1, 28, 28, 64}, {64, 64, 3, 3}, 1, "NHWC") == "conv_winograd_f4_f32");
+  CHECK(first({1, 28, 28, 64}, {64, 64, 5, 5}, 1, "NHWC") == "conv_igemm_f32");
   CHECK(first({1, 28, 28, 64}, {64, 64, 1, 1}, 1, "NHWC") == "conv_igemm_f32");
   CHECK(first({1, 28, 28, 64}, {64, 1, 3, 3}, 64, "NHWC") == "conv_depthwise_f32");
   CHECK(first({1, 28, 28, 3}, {64, 3, 7, 7}, 1, "NHWC") == "conv_few_channels_f32");

@@ -25,9 +25,11 @@ struct ConvArgs {
   const float* in = nullptr;  // pixel (n, d, h, w) at in + index * in_pixel, index counting pixels row by row
   int64_t in_pixel = 0;       // floats from a pixel to the next; >= in_channels (method `planar`: unused)
   const float* weights = nullptr;  // packed by the method's pack
+  float* scratch = nullptr;  // the method's scratch_bytes, for this call alone, at the start of a cache line
   float* out = nullptr;
   int64_t out_pixel = 0;  // >= out_channels: the result may be a slice of the channels of a wider image
   // Per output channel bias; residual with ld_residual floats from a pixel to the next; no row_bias.
+  // (`transpose` with a kernel as wide as its stride: out_pixel == ld_residual == out_channels.)
   Epilogue epilogue;
 };
 
@@ -42,6 +44,8 @@ struct ConvMethod {
   TaskGrid (*plan)(const ConvShape& shape, int32_t threads);
   // One task of the grid, 0 <= task < grid.tasks(), in any order, on any thread.
   void (*run)(const ConvArgs& args, const TaskGrid& grid, int64_t task);
+  // Memory a call of run() writes for itself; null: none.
+  size_t (*scratch_bytes)(const ConvShape& shape);
 };
 
 struct ConvKernels {
@@ -55,6 +59,9 @@ struct ConvKernels {
   const ConvMethod* planar;
   // ConvTranspose, any shape of 1-D and 2-D.
   const ConvMethod* transpose;
+  // 3x3, stride 1, one group, no dilation, at least 8 channels in and out: a quarter (a fifth) of the
+  // multiplications, at some 10 (20) times the rounding error.
+  const ConvMethod *winograd4, *winograd6;
 };
 
 }  // namespace skiff::cpu

@@ -112,7 +112,9 @@ void run_planar(const ConvArgs& a, const TaskGrid& grid, int64_t task) { run(a, 
 
 }  // namespace
 
-const ConvMethod conv_few_channels = {"few_channels", accepts_rows, packed_bytes, pack_rows, plan, run_rows};
-const ConvMethod conv_planar = {"planar", accepts_planar, packed_bytes, pack_planar, plan, run_planar};
+const ConvMethod conv_few_channels = {"few_channels", accepts_rows, packed_bytes, pack_rows,
+                                      plan,           run_rows,     nullptr};
+const ConvMethod conv_planar = {"planar", accepts_planar, packed_bytes, pack_planar,
+                                plan,     run_planar,     nullptr};
 
 }  // namespace skiff::cpu::SKIFF_ISA

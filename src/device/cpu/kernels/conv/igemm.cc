@@ -5,85 +5,100 @@
 namespace skiff::cpu::SKIFF_ISA {
 namespace {
 
+// One 64-bit lane per row of a strip.
+typedef int64_t v8 __attribute__((vector_size(kMaxRows * 8), may_alias));
+typedef uint64_t vu8 __attribute__((vector_size(kMaxRows * 8), may_alias));
+SKIFF_INLINE v8 splat8(int64_t x) { return x - v8{}; }
+SKIFF_INLINE bool any8(v8 mask) {
+#if defined(__AVX512F__)
+  return _mm512_test_epi64_mask((__m512i)mask, (__m512i)mask) != 0;
+#else
+  int64_t s = 0;
+  SKIFF_UNROLL for (int i = 0; i < kMaxRows; i++) s |= mask[i];
+  return s != 0;
+#endif
+}
+
 class ImageRows {
   const ConvShape* s;
   const float* in;
   int64_t pixel;
+
+  // Of each row: the address of the first tap's element 0 and its input position. Rows past the last repeat
+  // it.
+  struct Places {
+    v8 first, at[3];
+    bool inside;  // every tap of every row lies in the image
+  };
 
  public:
   ImageRows(const ConvShape* shape, const float* data, int64_t stride) : s(shape), in(data), pixel(stride) {}
 
   // Output pixels m ... of the whole batch; taps in the order depth, height, width.
   void rows(int64_t m, int count, int64_t tap0, int taps, int64_t k0, const float** out) const {
-    const float* image[kMaxRows];
-    int64_t at[kMaxRows][3];  // input position of the first tap
-    if (locate(m, count, image, at)) {
-      const float* first[kMaxRows];
-      for (int i = 0; i < count; i++)
-        first[i] = image[i] + ((at[i][0] * s->in[1] + at[i][1]) * s->in[2] + at[i][2]) * pixel + k0;
-      each_tap(
-          tap0, taps, [&](int64_t dz, int64_t dy, int64_t dx) __attribute__((always_inline)) {
-            const int64_t offset = ((dz * s->in[1] + dy) * s->in[2] + dx) * pixel;
-            for (int i = 0; i < count; i++) out[i] = first[i] + offset;
-            out += kMaxRows;
-          });
-      return;
-    }
-    each_tap(
-        tap0, taps, [&](int64_t dz, int64_t dy, int64_t dx) __attribute__((always_inline)) {
-          bool any_inside = false;
-          for (int i = 0; i < count; i++) {
-            const int64_t iz = at[i][0] + dz, iy = at[i][1] + dy, ix = at[i][2] + dx;
-            const bool inside = (uint64_t)iz < (uint64_t)s->in[0] && (uint64_t)iy < (uint64_t)s->in[1] &&
-                                (uint64_t)ix < (uint64_t)s->in[2];
-            out[i] = inside ? image[i] + ((iz * s->in[1] + iy) * s->in[2] + ix) * pixel + k0 : kZeros;
-            any_inside |= inside;
-          }
-          if (!any_inside) out[0] = nullptr;
-          out += kMaxRows;
-        });
-  }
-
- private:
-  // Image and input position of the first tap of each row; whether every tap of every row lies inside.
-  __attribute__((always_inline)) bool locate(int64_t m, int count, const float** image, int64_t (*at)[3]) const {
-    const int64_t w = s->out[2], h = s->out[1], d = s->out[0],
-                  image_size = s->in[0] * s->in[1] * s->in[2] * pixel;
-    int64_t x = m % w, q = m / w, y = q % h;
-    q /= h;
-    int64_t z = d == 1 ? 0 : q % d, n = d == 1 ? q : q / d;
-    int64_t reach[3];  // the last input position a first tap may have
-    for (int axis = 0; axis < 3; axis++)
-      reach[axis] = s->in[axis] - (s->kernel[axis] - 1) * s->dilation[axis];
-    bool all_inside = true;
-    for (int i = 0; i < count; i++) {
-      image[i] = in + n * image_size;
-      at[i][0] = z * s->stride[0] - s->pad_begin[0];
-      at[i][1] = y * s->stride[1] - s->pad_begin[1];
-      at[i][2] = x * s->stride[2] - s->pad_begin[2];
-      for (int axis = 0; axis < 3; axis++) all_inside &= at[i][axis] >= 0 && at[i][axis] < reach[axis];
-      if (++x == w) {
-        x = 0;
-        if (++y == h) {
-          y = 0;
-          if (++z == d) z = 0, n++;
-        }
-      }
-    }
-    return all_inside;
-  }
-
-  template <class F>
-  __attribute__((always_inline)) void each_tap(int64_t tap0, int taps, F&& f) const {
+    const Places p = locate(m, count);
+    const v8 zeros = splat8((int64_t)kZeros), first = p.first + 4 * k0;
     int64_t x = tap0 % s->kernel[2], y = tap0 / s->kernel[2] % s->kernel[1],
             z = tap0 / s->kernel[2] / s->kernel[1];
-    for (int t = 0; t < taps; t++) {
-      f(z * s->dilation[0], y * s->dilation[1], x * s->dilation[2]);
+    for (int t = 0; t < taps; t++, out += kMaxRows) {
+      const int64_t d[3] = {z * s->dilation[0], y * s->dilation[1], x * s->dilation[2]};
+      v8 address = first + ((d[0] * s->in[1] + d[1]) * s->in[2] + d[2]) * pixel * 4;
+      if (!p.inside) {
+        const v8 inside = (v8)((vu8)(p.at[2] + d[2]) < (uint64_t)s->in[2]) &
+                          (v8)((vu8)(p.at[1] + d[1]) < (uint64_t)s->in[1]) &
+                          (v8)((vu8)(p.at[0] + d[0]) < (uint64_t)s->in[0]);
+        address = inside ? address : zeros;
+        if (!any8(inside)) address = v8{};
+      }
+      memcpy(out, &address, sizeof address);
       if (++x == s->kernel[2]) {
         x = 0;
         if (++y == s->kernel[1]) y = 0, z++;
       }
     }
+  }
+
+ private:
+  __attribute__((always_inline)) Places locate(int64_t m, int count) const {
+    const int64_t w = s->out[2], h = s->out[1], d = s->out[0];
+    int64_t x = m % w, q = m / w, y = q % h;
+    q /= h;
+    int64_t z = d == 1 ? 0 : q % d, n = d == 1 ? q : q / d;
+    const int64_t image_size = s->in[0] * s->in[1] * s->in[2];
+    Places p;
+    if (x + count <= w) {
+      v8 row = {0, 1, 2, 3, 4, 5, 6, 7};
+      row = row < (int64_t)count ? row : splat8(count - 1);
+      p.at[0] = splat8(z * s->stride[0] - s->pad_begin[0]);
+      p.at[1] = splat8(y * s->stride[1] - s->pad_begin[1]);
+      p.at[2] = row * s->stride[2] + (x * s->stride[2] - s->pad_begin[2]);
+      const int64_t line = n * image_size + (p.at[0][0] * s->in[1] + p.at[1][0]) * s->in[2];
+      p.first = (p.at[2] + line) * (4 * pixel) + (int64_t)in;
+    } else {
+      for (int i = 0; i < kMaxRows; i++) {
+        p.at[0][i] = z * s->stride[0] - s->pad_begin[0];
+        p.at[1][i] = y * s->stride[1] - s->pad_begin[1];
+        p.at[2][i] = x * s->stride[2] - s->pad_begin[2];
+        p.first[i] =
+            (int64_t)in +
+            (n * image_size + (p.at[0][i] * s->in[1] + p.at[1][i]) * s->in[2] + p.at[2][i]) * 4 * pixel;
+        if (i + 1 < count && ++x == w) {
+          x = 0;
+          if (++y == h) {
+            y = 0;
+            if (++z == d) z = 0, n++;
+          }
+        }
+      }
+    }
+    v8 outside = {};
+    for (int axis = 0; axis < 3; axis++) {
+      // The last input position a first tap may have.
+      const int64_t reach = s->in[axis] - (s->kernel[axis] - 1) * s->dilation[axis];
+      outside |= (v8)(p.at[axis] < 0) | (v8)(p.at[axis] >= reach);
+    }
+    p.inside = !any8(outside);
+    return p;
   }
 };
 
@@ -140,6 +155,6 @@ void run(const ConvArgs& a, const TaskGrid& grid, int64_t task) {
 
 }  // namespace
 
-const ConvMethod conv_igemm = {"igemm", accepts, packed_bytes, pack, plan, run};
+const ConvMethod conv_igemm = {"igemm", accepts, packed_bytes, pack, plan, run, nullptr};
 
 }  // namespace skiff::cpu::SKIFF_ISA

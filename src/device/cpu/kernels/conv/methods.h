@@ -5,7 +5,8 @@
 
 namespace skiff::cpu::SKIFF_ISA {
 
-extern const ConvMethod conv_igemm, conv_depthwise, conv_few_channels, conv_planar, conv_transpose;
+extern const ConvMethod conv_igemm, conv_depthwise, conv_few_channels, conv_planar, conv_transpose,
+    conv_winograd4, conv_winograd6;
 
 SKIFF_INLINE int64_t taps_of(const ConvShape& s) { return s.kernel[0] * s.kernel[1] * s.kernel[2]; }
 SKIFF_INLINE int64_t out_pixels(const ConvShape& s) { return s.batch * s.out[0] * s.out[1] * s.out[2]; }
@@ -16,7 +17,7 @@ template <class At>
 static inline void pack_matrix(int64_t k, int64_t n, float* packed, At at) {
   const int64_t width = (int64_t)panel_vectors(n) * kLanes;
   for (int64_t n0 = 0; n0 < n; n0 += width) {
-    const int64_t columns = min64(width, n - n0), padded = round_up(columns, kLanes);
+    const int64_t columns = min64(width, n - n0), padded = round_up(columns, kUnit);
     float* out = packed + n0 * k;
     for (int64_t p = 0; p < k; p++, out += padded) {
       for (int64_t j = 0; j < columns; j++) out[j] = at(p, n0 + j);
@@ -24,7 +25,7 @@ static inline void pack_matrix(int64_t k, int64_t n, float* packed, At at) {
     }
   }
 }
-SKIFF_INLINE int64_t packed_floats(int64_t k, int64_t n) { return k * round_up(n, kLanes); }
+SKIFF_INLINE int64_t packed_floats(int64_t k, int64_t n) { return k * round_up(n, kUnit); }
 
 // The epilogue of a part of the output that begins `floats` after its start, at output channel `channel`.
 SKIFF_INLINE Epilogue epilogue_at(const Epilogue& e, int64_t pixel, int64_t channel) {

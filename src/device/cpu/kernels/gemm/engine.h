@@ -50,27 +50,28 @@ static inline void run_panel(const Product& p, const Chunk& chunk, const Strips&
   const bool clip = chunk.last && e.act == Act::kClip && !e.row_bias;
   const bool later = chunk.last && (e.row_bias || (e.act != Act::kNone && e.act != Act::kClip));
   const int64_t width = (int64_t)panel_vectors(p.n) * kLanes;
-  const int vectors = (int)ceil_div(min64(width, p.n - n), kLanes);
+  const int units = (int)ceil_div(min64(width, p.n - n), kUnit);
   const float* residual = chunk.first && e.residual ? e.residual + n : nullptr;
   TileArgs t;
   t.taps = chunk.taps;
   t.k = chunk.k;
   t.a_step = p.a_step;
-  t.b = p.packed + n * (p.taps * p.k) + (chunk.tap * p.k + chunk.k0) * vectors * kLanes;
+  t.b = p.packed + n * (p.taps * p.k) + (chunk.tap * p.k + chunk.k0) * units * kUnit;
   t.ldc = p.ldc;
   t.ld_add = chunk.first ? e.ld_residual : p.ldc;
   t.bias = chunk.last && e.bias ? e.bias + n : nullptr;
   t.alpha = p.alpha;
   t.low = clip ? e.p0 : -__builtin_inff();
   t.high = clip ? e.p1 : __builtin_inff();
-  t.last = (int)(columns - (int64_t)(vectors - 1) * kLanes);
+  const int before = (units - 1) / kVectorUnits * kLanes;  // the last vector or half vector begins here
+  t.last = (int)(columns - before);
   int64_t m = block.m;
   for (int64_t s = 0; s < block.strips; s++, pointers += chunk.taps * kMaxRows) {
     const int rows = block.rows(s);
     t.a = pointers;
     t.c = p.c + m * p.ldc + n;
     t.add = chunk.first ? (residual ? residual + m * e.ld_residual : nullptr) : t.c;
-    gemm_tiles[vectors - 1][rows - 1](t);
+    gemm_tiles[units - 1][rows - 1](t);
     if (later) {
       if (e.row_bias)
         for (int i = 0; i < rows; i++)

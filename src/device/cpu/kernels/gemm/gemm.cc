@@ -5,14 +5,14 @@
 namespace skiff::cpu::SKIFF_ISA {
 namespace {
 
-// ---- Packing: panel after panel, each [k][columns rounded up to whole vectors], padded with zeros.
+// ---- Packing: panel after panel, each [k][columns rounded up to whole units], padded with zeros.
 
 int64_t panel_width(int64_t n) { return (int64_t)panel_vectors(n) * kLanes; }
 
-size_t packed_b_bytes(int64_t k, int64_t n) { return (size_t)(k * round_up(n, kLanes)) * sizeof(float); }
+size_t packed_b_bytes(int64_t k, int64_t n) { return (size_t)(k * round_up(n, kUnit)) * sizeof(float); }
 
 void pack_panel(int64_t k, int64_t columns, const float* b, int64_t ldb, bool trans_b, float* out) {
-  const int64_t width = round_up(columns, kLanes);
+  const int64_t width = round_up(columns, kUnit);
   if (!trans_b) {
     for (int64_t p = 0; p < k; p++, b += ldb, out += width) {
       for (int64_t j = 0; j < columns; j++) out[j] = b[j];
@@ -154,7 +154,9 @@ void run(const GemmArgs& g, int64_t m0, int64_t m1, int64_t n0, int64_t n1) {
     const int64_t width = panel_width(g.n);
     for (int64_t j = n0; j < n1; j += width) {
       const int64_t columns = min64(width, g.n - j);
-      gemv_panel<true>(g, g.b + j * g.k, round_up(columns, kLanes), j, min64(columns, n1 - j));
+      const int64_t ldb = round_up(columns, kUnit);
+      const auto panel = ldb % kLanes == 0 ? gemv_panel<true> : gemv_panel<false>;
+      panel(g, g.b + j * g.k, ldb, j, min64(columns, n1 - j));
     }
     return finish_row(g, n0, n1);
   }
@@ -167,21 +169,6 @@ TaskGrid plan(int64_t m, int64_t n, int64_t k, int32_t threads) {
   return plan_grid(m, n, k, panel_width(n), threads);
 }
 
-double fma_rounds(int64_t rounds) {
-  constexpr int kChains = kLanes == 4 ? 10 : 12;  // more than latency x ports, fewer than registers
-  vf x[kChains];
-  SKIFF_UNROLL for (int i = 0; i < kChains; i++) x[i] = splat((float)i);
-  vf a = splat(0.999f), b = splat(0.001f);
-  for (int64_t r = 0; r < rounds; r++) {
-    SKIFF_UNROLL for (int i = 0; i < kChains; i++) x[i] = fma(x[i], a, b);
-  }
-  vf sum = {};
-  SKIFF_UNROLL for (int i = 0; i < kChains; i++) sum += x[i];
-  volatile float keep = sum[0];
-  (void)keep;
-  return 2.0 * kChains * kLanes * (double)rounds;
-}
-
 void activate(Act act, float p0, float p1, float* x, int64_t count) {
   activate_rows(act, p0, p1, x, 0, 1, count);
 }
@@ -189,7 +176,7 @@ void activate(Act act, float p0, float p1, float* x, int64_t count) {
 }  // namespace
 
 extern const GemmKernels gemm_kernels;
-const GemmKernels gemm_kernels = {kLanes, packed_b_bytes, pack_b,     pack_b_columns, panel_width, plan,
-                                  run,    gemv,           fma_rounds, activate};
+const GemmKernels gemm_kernels = {kLanes, kUnit, packed_b_bytes, pack_b,  pack_b_columns, panel_width,
+                                  plan,   run,   gemv,           activate};
 
 }  // namespace skiff::cpu::SKIFF_ISA

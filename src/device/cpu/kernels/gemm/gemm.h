@@ -56,8 +56,8 @@ struct TaskGrid {
 };
 
 struct GemmKernels {
-  // Floats in one vector register.
-  int32_t lanes;
+  // Floats in one vector register; columns that a product's are rounded up to.
+  int32_t lanes, unit;
 
   // Size of a packed B[k,n].
   size_t (*packed_b_bytes)(int64_t k, int64_t n);
@@ -77,10 +77,6 @@ struct GemmKernels {
 
   // Columns [n0, n1) of one row C[1,N] with an unpacked B (as in pack_b): args.m = 1, args.b = B, any n0.
   void (*gemv)(const GemmArgs& args, int64_t ldb, bool trans_b, int64_t n0, int64_t n1);
-
-  // Runs `rounds` rounds of independent multiply-adds in registers and returns the floating-point operations
-  // done: divided by the time it took, the peak that products are measured against.
-  double (*fma_rounds)(int64_t rounds);
 
   // In place on a contiguous array.
   void (*activate)(Act act, float p0, float p1, float* x, int64_t count);
