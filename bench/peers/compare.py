@@ -5,8 +5,8 @@
     .venv-bench/bin/python bench/peers/compare.py --library build/libskiff.so MODEL_DIR... [--threads 1 2] [--seconds 4]
     .venv-bench/bin/python bench/peers/compare.py --library build/libskiff.so --all ../shared/models --json r.json --markdown r.md
 
-A MODEL_DIR holds model.onnx and test_data_set_0; --all takes every such folder below its argument whose model is not
-quantized. All engines run in short bursts by turns, so that a noisy machine hits all; a ratio is the median over rounds
+A MODEL_DIR holds model.onnx and, usually, test_data_set_0 (seeded inputs are made up otherwise); --all takes every such
+folder below its argument whose model is not quantized. All engines run in short bursts by turns, so that a noisy machine hits all; a ratio is the median over rounds
 of (the peer's median / Skiff's median), above 1 where Skiff is faster. Outputs are compared first. An engine that cannot
 load or run a model is reported so. Load time and peak memory are taken in a process of their own per engine
 (--probe; peak memory includes the interpreter, whose own share is subtracted).
@@ -32,6 +32,12 @@ QUANTIZED = {"QuantizeLinear", "DequantizeLinear", "QLinearConv", "QLinearMatMul
 ROUNDS = 10
 
 
+class Port(ctypes.Structure):
+    """skiff_port, of which only the name is wanted; the rest is room."""
+
+    _fields_ = [("name", ctypes.c_char_p), ("rest", ctypes.c_char * 256)]
+
+
 class Skiff:
     """The C ABI, as much of it as a benchmark needs."""
 
@@ -54,10 +60,15 @@ class Skiff:
             raise RuntimeError(self.lib.skiff_last_error().decode())
 
     def bind(self, feeds):
-        arrays = list(feeds.values())
-        self.keep = arrays
-        self.inputs = (ctypes.c_void_p * len(arrays))()
-        for i, a in enumerate(arrays):
+        self.keep = feeds
+        self.lib.skiff_session_input_count.restype = ctypes.c_size_t
+        self.inputs = (ctypes.c_void_p * self.lib.skiff_session_input_count(self.session))()
+        for i in range(len(self.inputs)):
+            port = Port()
+            self.check(self.lib.skiff_session_input(self.session, ctypes.c_size_t(i), ctypes.byref(port)))
+            if port.name.decode() not in feeds:
+                continue  # has a default
+            a = feeds[port.name.decode()]
             value = ctypes.c_void_p()
             dims = (ctypes.c_int64 * a.ndim)(*a.shape)
             self.check(self.lib.skiff_tensor_wrap(DTYPES[a.dtype], dims, a.ndim, a.ctypes.data_as(ctypes.c_void_p),
@@ -129,13 +140,19 @@ ENGINES = {e.name: e for e in (Skiff, OnnxRuntime, OpenVino)}
 
 
 def load_inputs(folder):
+    """The first test set's inputs; without one, seeded values of the declared shape (open extents are 1)."""
     model = onnx.load(str(folder / "model.onnx"), load_external_data=False)
     weights = {w.name for w in model.graph.initializer}
     arrays = {}
     for i, port in enumerate(p for p in model.graph.input if p.name not in weights):
+        if not (folder / "test_data_set_0").is_dir():
+            shape = [d.dim_value or 1 for d in port.type.tensor_type.shape.dim]
+            dtype = onnx.helper.tensor_dtype_to_np_dtype(port.type.tensor_type.elem_type)
+            arrays[port.name] = np.random.default_rng(i).random(shape).astype(dtype)
+            continue
         tensor = onnx.TensorProto()
         tensor.ParseFromString((folder / "test_data_set_0" / f"input_{i}.pb").read_bytes())
-        arrays[port.name] = np.ascontiguousarray(numpy_helper.to_array(tensor))
+        arrays[port.name] = np.array(numpy_helper.to_array(tensor), order="C")
     return arrays
 
 
@@ -274,7 +291,7 @@ def markdown(rows, engines):
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("models", nargs="*", type=pathlib.Path)
-    p.add_argument("--all", type=pathlib.Path, help="every folder below it with a float model and a test_data_set_0")
+    p.add_argument("--all", type=pathlib.Path, help="every folder below it with a float model")
     p.add_argument("--library", required=True, type=pathlib.Path)
     p.add_argument("--engines", nargs="+", default=["skiff", "onnxruntime"], choices=list(ENGINES))
     p.add_argument("--threads", nargs="+", type=int, default=[1, 2])
@@ -288,7 +305,7 @@ def main():
         return probe(a.probe, a.models[0], a.threads[0], a.library)
     folders = [m.resolve() for m in a.models]
     if a.all:
-        found = sorted(f.parent.resolve() for f in a.all.rglob("model.onnx") if (f.parent / "test_data_set_0").is_dir())
+        found = sorted(f.parent.resolve() for f in a.all.rglob("model.onnx"))
         folders += [f for f in found if is_float(f)]
     rows = []
     for folder in folders:

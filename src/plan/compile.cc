@@ -79,6 +79,7 @@ CompiledGraph::CompiledGraph(Graph& g, const std::vector<DeviceSlot>& devices, c
   for (ValueId v : g.outputs()) output_slots_.push_back(slot_at(v, 0));
   finish_uses();
   if (options_.release_weights) release_consumed();
+  options_.packed = nullptr;  // may refer to what ends with the caller
 }
 
 Location CompiledGraph::location_of(int device) const {
@@ -128,6 +129,7 @@ void CompiledGraph::choose_kernel(CompiledNode& cn, const NodeQuery& q) {
       if (c.name == forced->second) pick = c.name;
   }
   cn.kernel = d.prepare(q, pick);
+  if (options_.packed && cn.kernel->packed_bytes() > 0) options_.packed(cn.kernel->packed_bytes());
 }
 
 void CompiledGraph::add_node(NodeId id, int& profile_count, int depth) {

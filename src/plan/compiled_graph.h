@@ -1,6 +1,7 @@
 // A graph made ready to run: kernels chosen and prepared once (no shape is needed for that), programs made
 // per shape.
 #pragma once
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -87,6 +88,7 @@ struct CompileOptions {
   int max_depth = 64;
   bool release_weights = true;                // drop originals that every kernel consumed
   std::map<std::string, std::string> forced;  // operator -> kernel (SKIFF_FORCE)
+  std::function<void(size_t)> packed;         // told after each kernel that packed weights, how many bytes
 };
 
 class CompiledGraph {

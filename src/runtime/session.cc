@@ -227,6 +227,15 @@ void Session::prepare() {
   if (!budget_) budget_ = std::make_shared<Budget>(options_.memory_limit);
   plan::CompileOptions co;
   co.forced = forced_kernels();
+  // Weights that were packed need not stay in memory as pages of the file too.
+  constexpr size_t kDropBytes = size_t{2} << 20;
+  size_t packed = 0;
+  co.packed = [&](size_t bytes) {
+    packed += bytes;
+    if (!file_ || packed < kDropBytes) return;
+    file_->drop_pages();
+    packed = 0;
+  };
   compiled_ = std::make_unique<plan::CompiledGraph>(g, devices_, co, profile_count_);
   budget_->charge(compiled_->packed_bytes() + compiled_->constant_bytes(), "weights");
   pool_ = std::make_unique<InstancePool>(*compiled_, budget_.get());

@@ -168,7 +168,7 @@ TaskGrid plan(const ConvShape& s, int32_t threads) {
   TaskGrid g;
   if (rows <= 0 || blocks <= 0 || s.out[2] <= 0) return g;
   const int64_t work = rows * blocks * kTileH * s.out[2] * kLanes * taps_of(s);
-  const int64_t wanted = plan_grid(64, 64, max64(1, work / 4096), 1, threads).tasks();
+  const int64_t wanted = wanted_tasks((double)work, threads);
   g.m_step = ceil_div(rows, wanted);
   g.m_tasks = ceil_div(rows, g.m_step);
   g.n_step = ceil_div(blocks, max64(1, wanted / g.m_tasks));

@@ -1,13 +1,14 @@
 // Convolution of an image of few channels, as the first layer of a network has it. The elements of one kernel
 // row are contiguous in the input - kernel width of one plane, or kernel width x channels of a channels-last
-// row - so a tap of the tile is a whole kernel row. Windows that reach over the left or right edge are
-// copied, with zeros, to a buffer.
+// row - so a tap of the tile is a whole kernel row, and neighbouring output pixels are a fixed distance
+// apart. What lies under a strip that reaches over the left or right edge is copied, with zeros, to a buffer.
 #include "device/cpu/kernels/conv/methods.h"
 
 namespace skiff::cpu::SKIFF_ISA {
 namespace {
 
-constexpr int64_t kWindowMax = 512;  // floats of a window: bounds the buffer and keeps the sum in one chunk
+constexpr int64_t kWindowMax = 512;  // floats of a window: keeps the sum in one chunk
+constexpr int64_t kSpansMax = 4096;  // floats under a strip of windows: bounds the buffer
 constexpr int kRowsMax = 64;         // kernel rows of a window, over all planes
 
 // How the input is seen: as `planes` images of `channels` interleaved channels.
@@ -19,9 +20,11 @@ SKIFF_INLINE View view_of(const ConvShape& s, bool planar) {
 }
 
 bool accepts(const ConvShape& s, bool planar) {
+  const View view = view_of(s, planar);
+  const int64_t span = ((kMaxRows - 1) * s.stride[2] + s.kernel[2]) * view.channels;
   return s.groups == 1 && s.in[0] == 1 && s.out[0] == 1 && s.kernel[0] == 1 && s.dilation[2] == 1 &&
          s.pad_begin[0] == 0 && taps_of(s) * s.in_channels <= kWindowMax &&
-         view_of(s, planar).planes * s.kernel[1] <= kRowsMax;
+         view.planes * s.kernel[1] <= kRowsMax && view.planes * s.kernel[1] * span <= kSpansMax;
 }
 
 size_t packed_bytes(const ConvShape& s) {
@@ -38,20 +41,24 @@ void pack(const ConvShape& s, const float* w, float* packed, bool planar) {
 // Rows are output rows of the batch; columns are output channels.
 TaskGrid plan(const ConvShape& s, int32_t threads) {
   const int64_t rows = s.batch * s.out[1];
-  TaskGrid g = plan_grid(rows, s.out_channels, taps_of(s) * s.in_channels * s.out[2],
-                         (int64_t)panel_vectors(s.out_channels) * kLanes, 1);
-  const TaskGrid by_pixels =
-      plan_grid(rows * s.out[2], s.out_channels, taps_of(s) * s.in_channels, 1, threads);
-  if (by_pixels.tasks() > 1) {
-    g.m_step = max64(1, ceil_div(rows, by_pixels.tasks()));
-    g.m_tasks = ceil_div(rows, g.m_step);
-  }
+  TaskGrid g;
+  if (rows <= 0 || s.out_channels <= 0 || s.out[2] <= 0) return g;
+  const int64_t per_row = s.out[2] * s.out_channels * taps_of(s) * s.in_channels;
+  g.m_step = ceil_div(rows, wanted_tasks((double)rows * (double)per_row, threads));
+  g.m_tasks = ceil_div(rows, g.m_step);
+  g.n_step = s.out_channels;
+  g.n_tasks = 1;
   return g;
 }
 
 // Copies `count` floats that begin `at` floats after the start of a line of `length`; zeros outside it.
 SKIFF_INLINE void copy_clipped(const float* line, int64_t length, int64_t at, int64_t count, float* out) {
-  for (int64_t q = 0; q < count; q++) out[q] = (uint64_t)(at + q) < (uint64_t)length ? line[at + q] : 0.0f;
+  const int64_t before = min64(count, max64(0, -at)), end = max64(before, min64(count, length - at));
+  for (int64_t q = 0; q < count; q += kLanes) store_n(out + q, vf{}, (int)min64(kLanes, count - q));
+  for (int64_t q = before; q < end; q += kLanes) {
+    const int n = (int)min64(kLanes, end - q);
+    store_n(out + q, load_n(line + at + q, n), n);
+  }
 }
 
 void run(const ConvArgs& a, const TaskGrid& grid, int64_t task, bool planar) {
@@ -67,8 +74,10 @@ void run(const ConvArgs& a, const TaskGrid& grid, int64_t task, bool planar) {
   Product p = {s.out_channels, taps, row_floats, 1, a.weights, nullptr, a.out_pixel, 1.0f, {}};
   const Chunk chunk = {0, taps, 0, row_floats, true, true};
 
-  float window[kMaxRows * kWindowMax];
+  // What the rows of a strip read of an input line is one run of floats.
+  float window[kSpansMax];
   const float* pointers[kRowsMax * kMaxRows];
+  const v8 steps = v8{0, 1, 2, 3, 4, 5, 6, 7} * (4 * step);
   for (int64_t r = r0; r < r1; r++) {
     const int64_t image = r / s.out[1], y0 = r % s.out[1] * s.stride[1] - s.pad_begin[1];
     const float* lines[kRowsMax];  // null: padding
@@ -81,19 +90,13 @@ void run(const ConvArgs& a, const TaskGrid& grid, int64_t task, bool planar) {
     for (int64_t i = 0; i < strips; i++) {
       const Strips strip = {row.begin(i), row.rows(i), 1};
       const int64_t x0 = ((strip.m - row.m) * s.stride[2] - s.pad_begin[2]) * view.channels;
-      if (x0 >= 0 && x0 + (strip.count - 1) * step + row_floats <= line) {
-        for (int t = 0; t < taps; t++)
-          for (int q = 0; q < kMaxRows; q++)
-            pointers[t * kMaxRows + q] =
-                lines[t] ? (const float*)((intptr_t)(lines[t] + x0) + q * step * 4) : nullptr;
-      } else {
-        for (int q = 0; q < strip.count; q++) {
-          for (int t = 0; t < taps; t++) {
-            float* copy = window + (q * taps + t) * row_floats;
-            if (lines[t]) copy_clipped(lines[t], line, x0 + q * step, row_floats, copy);
-            pointers[t * kMaxRows + q] = lines[t] ? copy : nullptr;
-          }
-        }
+      const int64_t span = (strip.count - 1) * step + row_floats;
+      const bool inside = x0 >= 0 && x0 + span <= line;
+      for (int t = 0; t < taps; t++) {
+        const float* first = inside ? lines[t] + x0 : window + t * span;
+        if (!inside && lines[t]) copy_clipped(lines[t], line, x0, span, window + t * span);
+        const v8 rows = lines[t] ? splat8((int64_t)first) + steps : v8{};
+        memcpy(pointers + t * kMaxRows, &rows, sizeof rows);
       }
       p.c = a.out;
       p.epilogue = a.epilogue;

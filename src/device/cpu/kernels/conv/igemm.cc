@@ -5,20 +5,6 @@
 namespace skiff::cpu::SKIFF_ISA {
 namespace {
 
-// One 64-bit lane per row of a strip.
-typedef int64_t v8 __attribute__((vector_size(kMaxRows * 8), may_alias));
-typedef uint64_t vu8 __attribute__((vector_size(kMaxRows * 8), may_alias));
-SKIFF_INLINE v8 splat8(int64_t x) { return x - v8{}; }
-SKIFF_INLINE bool any8(v8 mask) {
-#if defined(__AVX512F__)
-  return _mm512_test_epi64_mask((__m512i)mask, (__m512i)mask) != 0;
-#else
-  int64_t s = 0;
-  SKIFF_UNROLL for (int i = 0; i < kMaxRows; i++) s |= mask[i];
-  return s != 0;
-#endif
-}
-
 class ImageRows {
   const ConvShape* s;
   const float* in;

@@ -11,6 +11,20 @@ extern const ConvMethod conv_igemm, conv_depthwise, conv_few_channels, conv_plan
 SKIFF_INLINE int64_t taps_of(const ConvShape& s) { return s.kernel[0] * s.kernel[1] * s.kernel[2]; }
 SKIFF_INLINE int64_t out_pixels(const ConvShape& s) { return s.batch * s.out[0] * s.out[1] * s.out[2]; }
 
+// One 64-bit lane per row of a strip.
+typedef int64_t v8 __attribute__((vector_size(kMaxRows * 8), may_alias));
+typedef uint64_t vu8 __attribute__((vector_size(kMaxRows * 8), may_alias));
+SKIFF_INLINE v8 splat8(int64_t x) { return x - v8{}; }
+SKIFF_INLINE bool any8(v8 mask) {
+#if defined(__AVX512F__)
+  return _mm512_test_epi64_mask((__m512i)mask, (__m512i)mask) != 0;
+#else
+  int64_t s = 0;
+  SKIFF_UNROLL for (int i = 0; i < kMaxRows; i++) s |= mask[i];
+  return s != 0;
+#endif
+}
+
 // A packed matrix B[k, n] whose element (row, column) is at(row, column), in the layout of
 // GemmKernels::pack_b.
 template <class At>

@@ -90,7 +90,7 @@ TaskGrid plan(const ConvShape& s, int32_t threads) {
   TaskGrid g;
   const int64_t rows = s.batch * s.out[1];
   if (rows <= 0 || s.out_channels <= 0 || s.out[2] <= 0) return g;
-  const int64_t wanted = plan_grid(64, 64, max64(1, k * rows / 4096), 1, threads).tasks();
+  const int64_t wanted = wanted_tasks((double)k * (double)rows, threads);
   g.m_step = ceil_div(rows, wanted);
   g.m_tasks = ceil_div(rows, g.m_step);
   g.n_step = max64(1, ceil_div(s.groups, max64(1, wanted / g.m_tasks)));

@@ -142,13 +142,18 @@ template <int T>
 TaskGrid plan(const ConvShape& s, int32_t threads) {
   constexpr int64_t kPoints = (T + 2) * (T + 2), kFewTiles = 8;
   const int64_t tiles = Tiles<T>(s).count, width = (int64_t)panel_vectors(s.out_channels) * kLanes;
-  TaskGrid g = plan_grid(tiles, s.out_channels, s.in_channels * kPoints, width, threads);
-  if (g.tasks() <= 1) return g;
-  const int64_t wanted = g.tasks();
+  TaskGrid g;
+  if (tiles <= 0) return g;
+  const double work = (double)(tiles * kPoints) * (double)(s.in_channels * s.out_channels);
+  const int64_t wanted = wanted_tasks(work, threads), together = wanted < threads ? wanted : threads;
   g.m_step = min64(tiles, max64(kFewTiles, ceil_div(tiles, wanted)));
   g.m_tasks = ceil_div(tiles, g.m_step);
-  g.n_step = min64(s.out_channels, round_up(ceil_div(s.out_channels, max64(1, threads / g.m_tasks)), width));
+  g.n_step = min64(s.out_channels, round_up(ceil_div(s.out_channels, max64(1, together / g.m_tasks)), width));
   g.n_tasks = ceil_div(s.out_channels, g.n_step);
+  if (g.tasks() < together) {  // one panel of channels
+    g.m_step = ceil_div(tiles, together);
+    g.m_tasks = ceil_div(tiles, g.m_step);
+  }
   return g;
 }
 

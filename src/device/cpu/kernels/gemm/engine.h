@@ -138,20 +138,41 @@ struct MatrixRows {
   }
 };
 
-// A grid of about four tasks a thread, each worth waking a thread for. columns_step: what n is cut at.
+// Into how many tasks to divide this many multiply-adds: about four a thread, each worth handing over, and as
+// many for every thread.
+static inline int64_t wanted_tasks(double work, int64_t threads) {
+  constexpr double kSmallest = 80000;  // multiply-adds of a task, more than a microsecond
+  if (threads <= 1) return 1;
+  const int64_t wanted = max64(1, (int64_t)min64(threads * 4, (int64_t)(work / kSmallest)));
+  return wanted < threads ? wanted : wanted - wanted % threads;
+}
+
+// The grid that should end first: whole strips of rows, whole steps of columns, no thread left with one task
+// more if it can be helped. columns_step: what n is cut at.
 static inline TaskGrid plan_grid(int64_t m, int64_t n, int64_t k, int64_t columns_step, int32_t threads) {
-  constexpr int64_t kSmallest = 100000;  // multiply-adds of a task, about 2 microseconds
-  TaskGrid g;
-  if (m <= 0 || n <= 0) return g;
-  const double work = (double)m * (double)n * (double)max64(1, k);
-  int64_t wanted = threads <= 1 ? 1 : (int64_t)threads * 4;
-  if (work < (double)kSmallest * (double)wanted) wanted = max64(1, (int64_t)(work / kSmallest));
-  const int64_t row_unit = 2 * kTileRows[panel_vectors(n)];
-  g.m_step = min64(m, round_up(ceil_div(m, wanted), row_unit));
-  g.m_tasks = ceil_div(m, g.m_step);
-  g.n_step = min64(n, round_up(ceil_div(n, max64(1, wanted / g.m_tasks)), columns_step));
-  g.n_tasks = ceil_div(n, g.n_step);
-  return g;
+  constexpr double kOverhead = 10000;  // of a task, in multiply-adds
+  TaskGrid best;
+  if (m <= 0 || n <= 0) return best;
+  const double depth = (double)max64(1, k);
+  const int64_t wanted = wanted_tasks((double)m * (double)n * depth, threads);
+  const int64_t strip = kTileRows[panel_vectors(n)];
+  double least = 0;
+  for (int64_t i = 1; i <= wanted; i++) {
+    TaskGrid g;
+    g.m_step = min64(m, round_up(ceil_div(m, i), strip));
+    g.m_tasks = ceil_div(m, g.m_step);
+    if (g.m_tasks < i) continue;  // as a smaller i
+    for (int64_t j = 1; j <= wanted / i; j++) {
+      g.n_step = min64(n, round_up(ceil_div(n, j), columns_step));
+      g.n_tasks = ceil_div(n, g.n_step);
+      if (g.n_tasks < j) continue;
+      const double task = (double)round_up(g.m_step, strip) * (double)g.n_step * depth + kOverhead;
+      // Half a task more: threads do not start together.
+      const double time = task * ((double)ceil_div(g.tasks(), max64(1, threads)) + (threads > 1 ? 0.5 : 0));
+      if (least == 0 || time < least) best = g, least = time;
+    }
+  }
+  return best;
 }
 
 }  // namespace skiff::cpu::SKIFF_ISA
