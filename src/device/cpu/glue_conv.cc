@@ -52,7 +52,10 @@ std::optional<ConvShape> known_shape(const NodeQuery& q, bool transposed) {
   const SymShape& w = q.in[1]->shape;
   for (const Dim& d : w.dims())
     if (!d.is_const() || d.value() < 1) return std::nullopt;
-  if (w.rank() < 3 || w.rank() > 5 || in_rank(q, 0) != static_cast<int64_t>(w.rank())) return std::nullopt;
+  // X has W's rank, whatever is known of it.
+  const int64_t x_rank = in_rank(q, 0);
+  if (w.rank() < 3 || w.rank() > 5 || (x_rank >= 0 && x_rank != static_cast<int64_t>(w.rank())))
+    return std::nullopt;
   const size_t spatial = w.rank() - 2;
   std::vector<int64_t> kernel;
   for (size_t i = 0; i < spatial; ++i) kernel.push_back(w[i + 2].value());
@@ -325,8 +328,10 @@ template <Method M, bool Planar>
 std::optional<double> match(const NodeQuery& q, const CpuContext& c) {
   const bool transposed = M == kTranspose;
   const Layout l = layout_of(q.node);
-  if (q.in.size() < 2 || !q.in[0] || !q.in[1] || !all_inputs(q, DType::kFloat) ||
-      !output_is(q, DType::kFloat) || !fused_activation(q.node))
+  for (size_t i = 0; i < q.in.size(); ++i)
+    if (q.in[i] && !q.in_dtype(i, DType::kFloat)) return std::nullopt;
+  if (q.in.size() < 2 || !q.in[0] || !q.in[1] || in_rank(q, 1) < 0 || !output_is(q, DType::kFloat) ||
+      !fused_activation(q.node))
     return std::nullopt;
   if (l.y_last == Planar || (M == kPlanar && l.x_last)) return std::nullopt;
   if (M == kWinograd6 && knob("SKIFF_WINOGRAD") != "f6") return std::nullopt;

@@ -253,6 +253,7 @@ class RnnKernel : public Kernel {
     b->packed = packed_;
     b->weights = packed_.defined() ? weights_ : Weights(c_, in[1].dims, gates_of(cell_));
     const Weights& w = b->weights;
+    check(in[0].dims.size() == 3, Code::kInvalidModel, "X needs rank 3, it is ", to_string(in[0].dims));
     b->seq = in[0].dims[b->batch_first ? 1 : 0];
     b->batch = in[0].dims[b->batch_first ? 0 : 1];
     check_operands(*b, in);
@@ -312,9 +313,10 @@ std::optional<double> match_rnn(const NodeQuery& q, const CpuContext& c) {
   // Sequences of different lengths are the reference's.
   if (q.in.size() > 4 && q.in[4]) return std::nullopt;
   for (const Type* t : q.in)
-    if (t && (!t->is_tensor() || t->dtype != DType::kFloat || !t->shape.has_rank())) return std::nullopt;
-  for (size_t i = 0; i < 3; ++i)
-    if (in_rank(q, i) != 3) return std::nullopt;
+    if (t && (!t->is_tensor() || t->dtype != DType::kFloat)) return std::nullopt;
+  // X has rank 3 whatever is known of it; the weights must be known.
+  if (in_rank(q, 0) >= 0 && in_rank(q, 0) != 3) return std::nullopt;
+  if (in_rank(q, 1) != 3 || in_rank(q, 2) != 3) return std::nullopt;
   const Cell cell = cell_of(q.node);
   const int64_t dirs = directions_of(q.node);
   // [dirs, gates * hidden, ...]: the weights must be whole, and their shapes known.
