@@ -14,7 +14,7 @@ from ._say import set_default_logger_severity, set_default_logger_verbosity
 from .adapt import QuantizeReport, quantize, quantize_options
 from .compat import install_as_onnxruntime
 from .devices import get_all_providers, get_available_providers, get_device
-from .model import Info, Model, Node, bench, devices_info, info, load, operators, options, profile, rewrite, session_options
+from .model import Info, Model, Node, bench, devices_info, info, load, operators, options, profile, read_image, rewrite, session_options
 from .options import (
     ExecutionMode,
     ExecutionOrder,
@@ -126,6 +126,7 @@ __all__ = [
     "profile",
     "quantize",
     "quantize_options",
+    "read_image",
     "rewrite",
     "session_options",
     "set_default_logger_severity",

@@ -4,6 +4,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+bytes_ = bytes  # Value has a method of that name
 Port = tuple[str, int, int, list[int | str | None] | None, str, bool]
 
 class Cancel:
@@ -21,6 +22,8 @@ class Value:
     def empty(dtype: int, shape: Sequence[int], /) -> Value: ...
     @staticmethod
     def strings(items: Sequence[str | bytes], shape: Sequence[int], /) -> Value: ...
+    @staticmethod
+    def image(contents: bytes_, /) -> Value: ...
     @staticmethod
     def none() -> Value: ...
     @staticmethod

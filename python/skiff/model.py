@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from . import _core
 from .options import SessionOptions
@@ -184,6 +185,14 @@ def _feed_shapes(feed: Mapping[str, Any]) -> dict[str, Sequence[int]]:
 def rewrite(path: str | os.PathLike[str], out_path: str | os.PathLike[str], external_threshold: int = 0) -> None:
     """Reads a model and writes it again; weights of ``external_threshold`` bytes or more (0: none) go to a file beside."""
     _core.model_rewrite(os.fspath(path), os.fspath(out_path), external_threshold)
+
+
+def read_image(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
+    """The pixels of an image file, uint8 [height, width, 3], red, green, blue: JPEG, PNG, BMP, PNM, TIFF, WebP, JPEG 2000.
+    Raises FileNotFoundError; InvalidArgument for no image or a broken one; NotImplemented for a format left out of this
+    build."""
+    with open(path, "rb") as f:
+        return _core.Value.image(f.read()).array()
 
 
 def devices_info() -> list[dict[str, Any]]:

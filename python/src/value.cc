@@ -179,6 +179,18 @@ PyObject* value_strings(PyObject*, PyObject* const* args, Py_ssize_t n) {
   return result;
 }
 
+// image(bytes of a file): uint8 [height, width, 3]
+PyObject* value_image(PyObject*, PyObject* contents) {
+  char* data;
+  Py_ssize_t size;
+  if (PyBytes_AsStringAndSize(contents, &data, &size) < 0) return nullptr;
+  skiff_value* v = nullptr;
+  PyThreadState* state = PyEval_SaveThread();
+  skiff_status s = skiff_image_decode(data, static_cast<size_t>(size), &v);
+  PyEval_RestoreThread(state);
+  return s ? raise(s) : adopt(v, nullptr);
+}
+
 PyObject* value_none(PyObject*, PyObject*) {
   skiff_value* v = nullptr;
   if (skiff_status s = skiff_none_create(&v)) return raise(s);
@@ -441,6 +453,7 @@ bool add_value_type(PyObject* module) {
       {"wrap_pointer", as_function(value_wrap_pointer), METH_FASTCALL | METH_STATIC, nullptr},
       {"empty", as_function(value_empty), METH_FASTCALL | METH_STATIC, nullptr},
       {"strings", as_function(value_strings), METH_FASTCALL | METH_STATIC, nullptr},
+      {"image", value_image, METH_O | METH_STATIC, nullptr},
       {"none", value_none, METH_NOARGS | METH_STATIC, nullptr},
       {"sequence", as_function(value_sequence), METH_FASTCALL | METH_STATIC, nullptr},
       {"map", as_function(value_map), METH_FASTCALL | METH_STATIC, nullptr},
