@@ -1,6 +1,6 @@
 // What a pass is. A pass rewrites one graph (not its subgraphs: run_passes visits those) through Patch and
-// keeps what the graph computes, its inputs and its outputs. It never moves or fuses anything across
-// QuantizeLinear / DequantizeLinear.
+// keeps what the graph computes, its inputs and its outputs. Until use_integers has run it never moves or
+// fuses anything across QuantizeLinear / DequantizeLinear.
 #pragma once
 #include <string>
 #include <vector>

@@ -203,7 +203,7 @@ struct BoundDepthwise : BoundKernel {
 
 struct ConvDims {
   int64_t filters = 0, per_group = 0, groups = 1, kernel[2] = {1, 1};
-  bool depthwise() const { return per_group == 1 && filters == groups && groups > 1 && kernel[0] <= 8; }
+  bool depthwise() const { return per_group == 1 && filters == groups && groups > 1; }
   int64_t taps() const { return kernel[0] * kernel[1]; }
 };
 

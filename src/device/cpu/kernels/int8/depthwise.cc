@@ -8,7 +8,7 @@ namespace {
 // Vectors of sums of a block of channels, and channels in it.
 constexpr int kParts = kByteDots ? 4 : 2;
 constexpr int kBlock = kParts * kLanes;
-constexpr int kMaxKernel = 8;
+constexpr int kMaxKernel = 5;  // rows of the unrolled windows
 
 SKIFF_INLINE int64_t groups_of(int64_t kh) { return (kh + kGroup - 1) / kGroup; }
 // First channel of block b: the last one overlaps its neighbour rather than being short.
