@@ -1,14 +1,14 @@
-// Bringing a model to a newer version of the default operator set.
+// Bringing a model to a newer opset of the default domain.
 #pragma once
 #include "graph/graph.h"
 
 namespace skiff::onnx {
 
-// Every ai.onnx node, subgraphs included, is written for opset `target` afterwards, with the same meaning:
-// attributes that became inputs are moved, changed defaults are spelled out, removed operators are replaced
-// by what took their place. Nodes younger than `target` are an error. Expects resolved operators and inferred
-// types; the caller resolves and infers again. The IR version is raised to what the opset asks for. Errors:
-// kUnsupported naming node and operator, nothing promised about the model then.
+// Rewrites every node of the default domain, in subgraphs and model-local functions too, to what computes the
+// same under `target` (in [1, kNewestOpset]), and the model's imports with them. Nodes of removed operators
+// become what took their place. Types are inferred on the way. Throws kInvalidArgument when the model is
+// newer than the target, kUnsupported naming a node that cannot be said in the newer opset. Other domains
+// stay as they are.
 void upgrade_opset(Model& m, int target);
 
 }  // namespace skiff::onnx

@@ -9,6 +9,7 @@
 //   told and left out; 77 is the exit code when none is left.
 // --convert FOLDER: each model is brought to the newest opset, written there, read again and run in its
 // place.
+// --upgrade: each model is brought to the newest opset, written and read again first.
 // --infer: every .onnx file below the folders is read, its operators resolved and its types inferred, no
 // more. A folder is a case, or is searched for cases. Exit 0 when every case passes or stands in the ignore
 // list (one name a line, '#' begins the reason); a listed case that passes fails the run, so that the list
@@ -22,7 +23,9 @@
 #include <set>
 
 #include "conformance/random_check.h"
+#include "onnx/export.h"
 #include "onnx/import.h"
+#include "onnx/upgrade_opset.h"
 #include "onnx/value_proto.h"
 #include "ops/infer.h"
 #include "ops/interpret.h"
@@ -79,7 +82,13 @@ std::vector<fs::path> numbered(const fs::path& folder, const char* kind) {
 struct Case {
   Model model;
   bool random = false;
-  explicit Case(const fs::path& file) : model(onnx::read_model(file.string())) {
+  std::string bytes;  // of the upgraded model
+  Case(const fs::path& file, bool upgrade) : model(onnx::read_model(file.string())) {
+    if (upgrade) {
+      onnx::upgrade_opset(model, kNewestOpset);
+      bytes = onnx::write_model_bytes(model);
+      model = onnx::read_model_bytes(bytes, std::shared_ptr<const void>(bytes.data(), [](const void*) {}));
+    }
     resolve_ops(model.graph, model.functions);
     infer_types(model.graph);
     random = conformance::is_random(model.graph);
@@ -145,7 +154,8 @@ std::string run_session(const Case& c, const fs::path& model, const fs::path& fo
   else
     unsetenv("SKIFF_FORCE"), o.isa = config.isa;
   if (!config.passes) o.skip_passes = {"all"};
-  auto session = runtime::Session::load(model.string(), o);
+  auto session =
+      c.bytes.empty() ? runtime::Session::load(model.string(), o) : runtime::Session::load_memory(c.bytes, o);
   for (const fs::path& set : sets_of(folder)) {
     std::vector<Datum> in = read_inputs(c.graph(), set), out = session->run(in);
     if (std::string s = judge(c, set, in, out); !s.empty()) return s;
@@ -153,10 +163,10 @@ std::string run_session(const Case& c, const fs::path& model, const fs::path& fo
   return {};
 }
 
-std::string run_case(const fs::path& folder, const Config& config) {
+std::string run_case(const fs::path& folder, const Config& config, bool upgrade) {
   try {
     fs::path model = folder / "model.onnx";
-    Case c(model);
+    Case c(model, upgrade);
     return config.isa.empty() ? run_oracle(c, folder) : run_session(c, model, folder, config);
   } catch (const std::exception& e) {
     return e.what();
@@ -232,12 +242,12 @@ std::vector<std::string> available(const std::vector<std::string>& wanted) {
 
 // Returns the number of surprises: failures, and ignored cases that pass.
 int run_all(const std::vector<fs::path>& cases, const std::set<std::string>& ignored, const Config& config,
-            bool infer) {
+            bool infer, bool upgrade) {
   int passed = 0, failed = 0, skipped = 0, stale = 0;
   auto start = std::chrono::steady_clock::now();
   for (const fs::path& p : cases) {
     std::string name = p.filename().string();
-    std::string s = infer ? infer_only(p) : run_case(p, config);
+    std::string s = infer ? infer_only(p) : run_case(p, config, upgrade);
     bool listed = ignored.count(name) != 0;
     if (s.empty() && listed) {
       ++stale;
@@ -263,7 +273,7 @@ int run_all(const std::vector<fs::path>& cases, const std::set<std::string>& ign
 
 int main(int argc, char** argv) try {
   std::string only, isas, threads = "1,2", passes = "all,none";
-  bool infer = false, oracle = false;
+  bool infer = false, oracle = false, upgrade = false;
   std::set<std::string> ignored;
   std::vector<fs::path> cases;
   for (int i = 1; i < argc; ++i) {
@@ -276,6 +286,8 @@ int main(int argc, char** argv) try {
       only = value();
     } else if (a == "--ignore") {
       ignored = read_list(value());
+    } else if (a == "--upgrade") {
+      upgrade = true;
     } else if (a == "--infer") {
       infer = true;
     } else if (a == "--oracle") {
@@ -304,7 +316,7 @@ int main(int argc, char** argv) try {
         configs.push_back({isa, std::stoi(t), p == "all"});
   if (configs.empty()) return 77;
   int surprises = 0;
-  for (const Config& c : configs) surprises += run_all(cases, ignored, c, infer);
+  for (const Config& c : configs) surprises += run_all(cases, ignored, c, infer, upgrade);
   return surprises ? 1 : 0;
 } catch (const std::exception& e) {
   std::fprintf(stderr, "conformance: %s\n", e.what());
