@@ -196,6 +196,9 @@ SKIFF_API skiff_status skiff_image_decode(const void* contents, size_t size, ski
 /* ONNX's own files of values (.pb: TensorProto, SequenceProto, MapProto, OptionalProto, tried in the order that fits
  * `kind`; SKIFF_KIND_NONE: tensor first). */
 SKIFF_API skiff_status skiff_value_read_pb(const char* path, skiff_kind kind, skiff_value** value, char** name);
+/* The same, read as what input or output (is_output != 0) i of the session is declared to be: optional values too. */
+SKIFF_API skiff_status skiff_session_read_pb(const skiff_session* session, int is_output, size_t i, const char* path,
+                                             skiff_value** value, char** name);
 SKIFF_API skiff_status skiff_value_write_pb(const skiff_value* value, const char* name, const char* path);
 
 /* Result of comparing two values as |got - want| <= atol + rtol * |want|, NaN equal to NaN. */
@@ -394,14 +397,19 @@ SKIFF_API skiff_status skiff_knobs_json(char** json);
 /* Measures this machine (some 200 ms): JSON {"threads","isa","fp32_gflops","read_gbps","copy_gbps"} for `device`
  * (NULL: the first there is) with the options' threads and isa; `options` may be NULL. */
 SKIFF_API skiff_status skiff_measure_peaks_json(const char* device, const skiff_options* options, char** json);
-/* Operators this build knows: JSON array of {"domain","name","versions":[...]}. */
+/* Operators this build knows: JSON array of {"domain","name","versions":[...],"random"}; random: the result may differ from
+ * run to run. */
 SKIFF_API skiff_status skiff_operators_json(char** json);
 /* Graph passes in their order: JSON array of {"name","description"}. */
 SKIFF_API skiff_status skiff_passes_json(char** json);
 
 /* Reads a model and writes it again (external: weights of at least `external_threshold` bytes go to FILE.data; 0: all
- * inside). The file is replaced atomically. */
+ * inside, unless the file would exceed 2 GiB). The file is replaced atomically. */
 SKIFF_API skiff_status skiff_model_rewrite(const char* path, const char* out_path, size_t external_threshold);
+/* The same, and every node of the default domain is brought to `opset` (0: the newest this build knows) so that it
+ * computes the same; functions and subgraphs too. Errors: SKIFF_INVALID_ARGUMENT for an older opset than the model's,
+ * SKIFF_UNSUPPORTED naming a node that the newer opset cannot say. */
+SKIFF_API skiff_status skiff_model_upgrade(const char* path, const char* out_path, int opset, size_t external_threshold);
 
 /* ---------------------------------------------------------------- adaptation
  * Calls that make another model out of a model. They take options as a JSON object, data through callbacks, and give a

@@ -7,6 +7,7 @@
 #include "capi/custom.h"
 #include "onnx/export.h"
 #include "onnx/import.h"
+#include "onnx/upgrade_opset.h"
 #include "ops/op.h"
 #include "passes/pipeline.h"
 #include "runtime/devices.h"
@@ -55,6 +56,25 @@ char* give_string(const std::string& s) {
   return p;
 }
 
+namespace {
+
+template <class Change>
+void rewrite(const char* path, const char* out_path, size_t external_threshold, Change&& change) {
+  Model m = onnx::read_model(need(path, "path"));
+  need(out_path, "out_path");
+  try {
+    change(m);
+  } catch (Error& e) {
+    e.add_where(path);
+    throw;
+  }
+  onnx::ExportOptions o;
+  o.write.external = external_threshold ? onnx::External::kAlways : onnx::External::kAuto;
+  if (external_threshold) o.write.external_threshold = external_threshold;
+  onnx::write_model(m, out_path, o);
+}
+
+}  // namespace
 }  // namespace skiff::capi
 
 using namespace skiff;        // NOLINT
@@ -185,7 +205,7 @@ skiff_status skiff_operators_json(char** json) {
       w.begin_object().field("domain", *d->domain ? d->domain : "ai.onnx").field("name", d->name);
       w.key("versions").begin_array();
       for (int v : d->versions) w.value(v);
-      w.end_array().end_object();
+      w.end_array().field("random", d->is(kNondeterministic)).end_object();
     }
     *json = give_string(w.end_array().take());
   });
@@ -204,11 +224,14 @@ skiff_status skiff_passes_json(char** json) {
 }
 
 skiff_status skiff_model_rewrite(const char* path, const char* out_path, size_t external_threshold) {
+  return guarded([&] { rewrite(path, out_path, external_threshold, [](Model&) {}); });
+}
+
+skiff_status skiff_model_upgrade(const char* path, const char* out_path, int opset,
+                                 size_t external_threshold) {
   return guarded([&] {
-    Model m = onnx::read_model(need(path, "path"));
-    onnx::ExportOptions o;
-    o.write.external_threshold = external_threshold;
-    onnx::write_model(m, need(out_path, "out_path"), o);
+    rewrite(path, out_path, external_threshold,
+            [&](Model& m) { onnx::upgrade_opset(m, opset ? opset : kNewestOpset); });
   });
 }
 

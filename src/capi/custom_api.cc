@@ -28,7 +28,8 @@ const T* attribute(skiff_call* c, const char* name) {
   const Attribute* a = c->node.attr(need(name, "name"));
   if (!a) return nullptr;
   const T* v = std::get_if<T>(&a->value);
-  check(v != nullptr, Code::kInvalidModel, "attribute '", name, "' has another type: ", attr_type_name(a->type()));
+  check(v != nullptr, Code::kInvalidModel, "attribute '", name,
+        "' has another type: ", attr_type_name(a->type()));
   return v;
 }
 
@@ -146,7 +147,8 @@ skiff_status input_ints(skiff_call* c, size_t i, const int64_t** values, size_t*
   });
 }
 
-// The input extent a symbol was read from, so that expressions keep their meaning; else a symbol of that name.
+// The input extent a symbol was read from, so that expressions keep their meaning; else a symbol of that
+// name.
 Dim extent(const InferContext& rule, const skiff_dim& d) {
   if (d.value >= 0) return d.value;
   check(d.value == -1, Code::kInvalidArgument, "an extent of ", d.value);
@@ -217,16 +219,16 @@ skiff_status output(skiff_call* c, size_t i, skiff_dtype dtype, const int64_t* d
     first_time(c, i);
     check(dtype > 0 && dtype < kDTypeCount, Code::kInvalidArgument, "there is no element type ",
           static_cast<int>(dtype));
-    check(rank >= 0 && rank <= 64 && (dims || rank == 0), Code::kInvalidArgument, "output ", i, ": rank ", rank,
-          dims ? " is out of range" : " without extents");
+    check(rank >= 0 && rank <= 64 && (dims || rank == 0), Code::kInvalidArgument, "output ", i, ": rank ",
+          rank, dims ? " is out of range" : " without extents");
     Dims d(dims, dims + rank);
     for (int64_t e : d)
       check(e >= 0, Code::kInvalidArgument, "output ", i, " cannot have the shape ", to_string(d));
     auto type = static_cast<DType>(dtype);
     if (const Tensor* planned = k.planned(i))
       check(planned->dtype() == type && planned->dims() == d, Code::kInvalidArgument,
-            "the type and shape rule promised ", describe(*planned), " for output ", i, ", but the kernel asks for ",
-            dtype_name(type), to_string(d), "; make them agree");
+            "the type and shape rule promised ", describe(*planned), " for output ", i,
+            ", but the kernel asks for ", dtype_name(type), to_string(d), "; make them agree");
     c->values.emplace_back();
     c->values.back().datum = k.out(i, type, d);
     c->made[i] = 1;
@@ -260,8 +262,8 @@ skiff_status set_output(skiff_call* c, size_t i, const skiff_value* value) {
     Datum d = owned(need(value, "value")->datum);
     if (const Tensor* planned = k.planned(i))
       check(d.is_tensor() && planned->dtype() == d.tensor().dtype() && planned->dims() == d.tensor().dims(),
-            Code::kInvalidArgument, "the type and shape rule promised ", describe(*planned), " for output ", i,
-            ", but the kernel gives ", d.is_tensor() ? describe(d.tensor()) : std::string("no tensor"),
+            Code::kInvalidArgument, "the type and shape rule promised ", describe(*planned), " for output ",
+            i, ", but the kernel gives ", d.is_tensor() ? describe(d.tensor()) : std::string("no tensor"),
             "; make them agree");
     k.set_out(i, std::move(d));
     c->made[i] = 1;

@@ -48,8 +48,8 @@ OpRegistry load_custom_library(const std::string& path) {
   auto library = std::make_shared<Library>();
   library->handle = dlopen(absolute, RTLD_NOW | RTLD_LOCAL);
   std::free(absolute);
-  check(library->handle != nullptr, Code::kInvalidArgument, "'", path, "' cannot be loaded as a shared library: ",
-        system_message());
+  check(library->handle != nullptr, Code::kInvalidArgument, "'", path,
+        "' cannot be loaded as a shared library: ", system_message());
   void* entry = dlsym(library->handle, SKIFF_REGISTER_OPS_SYMBOL);
   check(entry != nullptr, Code::kInvalidArgument, "'", path, "' exports no ", SKIFF_REGISTER_OPS_SYMBOL,
         "; it is no library of custom operators");

@@ -40,7 +40,8 @@ void call_author(skiff_call& call, const char* what, F&& f) {
   try {
     s = f();
   } catch (const std::exception& e) {
-    fail(Code::kInternal, "the custom operator's ", what, " threw: ", *e.what() ? e.what() : call.message.c_str());
+    fail(Code::kInternal, "the custom operator's ", what,
+         " threw: ", *e.what() ? e.what() : call.message.c_str());
   } catch (...) {
     fail(Code::kInternal, "the custom operator's ", what, " threw something that is no std::exception");
   }
@@ -50,8 +51,8 @@ void call_author(skiff_call& call, const char* what, F&& f) {
     return;
   }
   auto code = static_cast<int>(s);
-  check(code > 0 && code <= static_cast<int>(Code::kInternal), Code::kInternal,
-        "the custom operator's ", what, " returned ", code, ", which is no status");
+  check(code > 0 && code <= static_cast<int>(Code::kInternal), Code::kInternal, "the custom operator's ",
+        what, " returned ", code, ", which is no status");
   std::string text = !call.message.empty() ? call.message : inner;
   if (text.empty()) text = cat("the custom operator's ", what, " failed: ", skiff_status_name(s));
   fail_text(static_cast<Code>(code), std::move(text));
@@ -130,10 +131,12 @@ void compute(KernelContext& c) {
   {
     std::unique_lock<std::mutex> lock;
     if ((op.op.flags & SKIFF_OP_SERIAL) && state) lock = std::unique_lock(state->mutex());
-    call_author(call, "kernel", [&] { return op.op.compute(&call, op.op.user, state ? state->get() : nullptr); });
+    call_author(call, "kernel",
+                [&] { return op.op.compute(&call, op.op.user, state ? state->get() : nullptr); });
   }
   for (size_t i = 0; i < c.outputs(); ++i)
-    check(!c.wants(i) || call.made[i], Code::kInvalidArgument, "the custom operator's kernel did not make output ", i);
+    check(!c.wants(i) || call.made[i], Code::kInvalidArgument,
+          "the custom operator's kernel did not make output ", i);
 }
 
 // ---------------------------------------------------------------- checking a description
@@ -141,7 +144,8 @@ void compute(KernelContext& c) {
 std::vector<Formal> formals(CustomOp& c, const skiff_custom_formal* list, size_t n, const char* what) {
   check(n <= 64, Code::kInvalidArgument, "custom operator ", c.label, ": ", n, " ", what,
         "s; at most 64 can be described, a variadic one stands for any number");
-  check(list || n == 0, Code::kInvalidArgument, "custom operator ", c.label, ": ", what, "s must not be NULL");
+  check(list || n == 0, Code::kInvalidArgument, "custom operator ", c.label, ": ", what,
+        "s must not be NULL");
   std::vector<Formal> r;
   for (size_t i = 0; i < n; ++i) {
     const skiff_custom_formal& f = list[i];
@@ -166,14 +170,16 @@ void attributes(CustomOp& c) {
   const skiff_custom_op& op = c.op;
   check(op.attributes || op.attribute_count == 0, Code::kInvalidArgument, "custom operator ", c.label,
         ": attributes must not be NULL");
-  check(op.attribute_count <= 1024, Code::kInvalidArgument, "custom operator ", c.label, ": more than 1024 attributes");
+  check(op.attribute_count <= 1024, Code::kInvalidArgument, "custom operator ", c.label,
+        ": more than 1024 attributes");
   for (size_t i = 0; i < op.attribute_count; ++i) {
     const skiff_custom_attr& a = op.attributes[i];
-    check(a.name && *a.name, Code::kInvalidArgument, "custom operator ", c.label, ": attribute ", i, " has no name");
+    check(a.name && *a.name, Code::kInvalidArgument, "custom operator ", c.label, ": attribute ", i,
+          " has no name");
     bool known = (a.type >= SKIFF_ATTR_FLOAT && a.type <= SKIFF_ATTR_TENSOR) ||
                  (a.type >= SKIFF_ATTR_FLOATS && a.type <= SKIFF_ATTR_TENSORS);
-    check(known, Code::kInvalidArgument, "custom operator ", c.label, ": attribute '", a.name, "' has the type ",
-          a.type, ", which custom operators cannot have");
+    check(known, Code::kInvalidArgument, "custom operator ", c.label, ": attribute '", a.name,
+          "' has the type ", a.type, ", which custom operators cannot have");
     c.def.attributes.push_back({c.keep(a.name), static_cast<AttrType>(a.type), a.required != 0});
   }
 }
@@ -184,13 +190,15 @@ void add_custom_op(const skiff_custom_op& given, std::shared_ptr<const void> lib
                    FunctionRef<void(std::shared_ptr<const OpDef>)> add) {
   auto c = std::make_shared<CustomOp>();
   constexpr size_t kLeast = offsetof(skiff_custom_op, destroy) + sizeof(given.destroy);
-  check(given.struct_size >= kLeast, Code::kInvalidArgument, "custom operator: struct_size is ", given.struct_size,
-        ", it must be sizeof(skiff_custom_op)");
+  check(given.struct_size >= kLeast, Code::kInvalidArgument, "custom operator: struct_size is ",
+        given.struct_size, ", it must be sizeof(skiff_custom_op)");
   skiff_custom_op op{};
   std::memcpy(&op, &given, std::min<size_t>(given.struct_size, sizeof op));
-  check(op.domain && op.name && *op.name, Code::kInvalidArgument, "custom operator: domain and name must be given");
+  check(op.domain && op.name && *op.name, Code::kInvalidArgument,
+        "custom operator: domain and name must be given");
   c->label = cat(op.domain, ".", op.name);
-  check(op.compute != nullptr, Code::kInvalidArgument, "custom operator ", c->label, ": compute must not be NULL");
+  check(op.compute != nullptr, Code::kInvalidArgument, "custom operator ", c->label,
+        ": compute must not be NULL");
   check(!op.create == !op.destroy, Code::kInvalidArgument, "custom operator ", c->label,
         ": create and destroy go together");
   constexpr uint32_t kKnown = SKIFF_OP_PURE | SKIFF_OP_SERIAL | SKIFF_OP_VALUE_SHAPES;

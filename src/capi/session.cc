@@ -1,6 +1,7 @@
 #include <array>
 
 #include "capi/handles.h"
+#include "onnx/value_proto.h"
 
 using namespace skiff;        // NOLINT
 using namespace skiff::capi;  // NOLINT
@@ -138,6 +139,22 @@ skiff_status skiff_session_input(const skiff_session* s, size_t i, skiff_port* p
 }
 skiff_status skiff_session_output(const skiff_session* s, size_t i, skiff_port* port) {
   return guarded([&] { fill_port(need(s, "session")->session->outputs(), s->outputs, i, port); });
+}
+
+skiff_status skiff_session_read_pb(const skiff_session* s, int is_output, size_t i, const char* path,
+                                   skiff_value** value, char** name) {
+  return guarded([&] {
+    const auto& ports =
+        is_output ? need(s, "session")->session->outputs() : need(s, "session")->session->inputs();
+    check(i < ports.size(), Code::kInvalidArgument, "there is no ", is_output ? "output " : "input ", i);
+    need(value, "value");
+    onnx::NamedDatum d = onnx::read_value(need(path, "path"), ports[i].type);
+    char* text = name ? give_string(d.name) : nullptr;
+    auto made = std::make_unique<skiff_value>();
+    made->datum = std::move(d.value);
+    *value = made.release();
+    if (name) *name = text;
+  });
 }
 
 skiff_status skiff_session_metadata(const skiff_session* s, const char* key, const char** value) {

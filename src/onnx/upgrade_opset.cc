@@ -42,6 +42,9 @@ void upgrade_node(Graph& g, NodeId id, int target) {
     }
   }
   if (g.node(id).dead) return;
+  const Node& n = g.node(id);
+  check(from <= target || n.def->version(from) == n.def->version(target), Code::kUnsupported, n.label(),
+        " is written for opset ", from, ", newer than ", target);
   check_alive(g.node(id), target);
   g.mutable_node(id).opset = target;
 }

@@ -334,6 +334,7 @@ void scan_9(U& u) {
   const Node& n = u.node();
   check(n.input(0) == kNoValue, Code::kUnsupported, "sequences of their own lengths");
   auto body = std::make_shared<Graph>();
+  body->name = "one_sequence";
   Node inner = n, outer = n;
   inner.opset = outer.opset = u.opset();
   inner.inputs.clear();

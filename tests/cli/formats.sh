@@ -19,6 +19,19 @@ echo >>"$dir/ones_in.txt"
 works run "$model" -i "$dir/ones_in.txt" -o "$dir/ones2.txt"
 cmp -s "$dir/ones.txt" "$dir/ones2.txt" || bad "ones from a file differ from --fill ones"
 
+# A model brought to the newest opset, and one with its weights beside it, answer the same.
+works rewrite "$model" "$dir/newest.onnx" --newest-opset
+works info "$dir/newest.onnx"
+grep -q "opset ai.onnx 28" "$dir/.out" || bad "the newest opset is not told: $(head -5 "$dir/.out")"
+works rewrite "$model" "$dir/outside.onnx" --external 256
+[ -s "$dir/outside.onnx.data" ] || bad "no outside.onnx.data"
+for m in newest outside; do
+  works run "$dir/$m.onnx" -i "$image" --no-sidecar -o "$dir/$m.npy"
+  works run "$model" -i "$image" --no-sidecar -o "$dir/plain.npy"
+  cmp -s "$dir/plain.npy" "$dir/$m.npy" || bad "$m.onnx answers differently"
+done
+expect 1 'the model is of opset [0-9]+; it cannot be brought to the older 1' rewrite "$model" "$dir/old.onnx" --opset 1
+
 json info "$model"
 json info "$model" --nodes --placement --passes --print
 json run "$model" -i "$image"

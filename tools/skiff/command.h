@@ -18,6 +18,7 @@ void add_profile(CLI::App& app, Action& action);
 void add_eval(CLI::App& app, Action& action);
 void add_quantize(CLI::App& app, Action& action);
 void add_devices(CLI::App& app, Action& action);
+void add_rewrite(CLI::App& app, Action& action);
 void add_knobs(CLI::App& app, Action& action);
 
 }  // namespace skiff::tool

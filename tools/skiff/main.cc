@@ -42,6 +42,7 @@ int run(int argc, char** argv) {
   add_eval(app, action);
   add_quantize(app, action);
   add_devices(app, action);
+  add_rewrite(app, action);
   add_knobs(app, action);
   try {
     app.parse(argc, argv);

@@ -354,3 +354,16 @@ TEST_CASE("a sequence keeps what was put into it") {
     expect_close(s->run(in), want);
   }
 }
+
+TEST_CASE("a report after runs whose shapes depended on values") {
+  Builder b;
+  ValueId x = b.input("x", SymShape({Dim(6)})), shape = b.input("shape", SymShape({Dim(2)}), DType::kInt64);
+  b.m.graph.mark_output(b.op("Reshape", {b.op("Neg", {x}), shape}));
+  resolve_ops(b.m.graph);
+  auto s = Session::from_model(std::move(b.m), {});
+  std::vector<Datum> in{cases::random_tensor(DType::kFloat, {6}, 1), Tensor::from(Ints{2, 3})};
+  CHECK(s->run(in)[0].tensor().dims() == Dims{2, 3});
+  CHECK(s->info_json("").find("Reshape") != std::string::npos);
+  in[1] = Tensor::from(Ints{3, 2});
+  CHECK(s->run(in)[0].tensor().dims() == Dims{3, 2});
+}
