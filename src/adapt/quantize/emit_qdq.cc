@@ -25,13 +25,14 @@ namespace {
 class Emitter {
  public:
   Emitter(Model& m, const Plan& plan, const std::vector<Params>& params, const QuantizeOptions& o,
-          const WeightMaker& make)
+          const WeightMaker& make, const BiasShift& shift)
       : m_(m),
         g_(m.graph),
         plan_(plan),
         params_(params),
         o_(o),
         make_(make),
+        shift_(shift),
         p_(g_),
         opset_(static_cast<int>(m.opset(""))) {}
 
@@ -130,14 +131,14 @@ class Emitter {
     WeightSpec spec = weight_spec(g_, n, o_, l.precision);
     const Tensor* b = constant_of(g_, n.input(2));
     float sx = params_[static_cast<size_t>(n.inputs[0])].scale;
+    std::vector<float> bias = b ? to_floats(*b) : std::vector<float>();
     // The bias must fit int32 with the scale activation times weight.
     std::vector<float> least;
     if (b) {
       constexpr double kMost = 1 << 30;
-      std::vector<float> bias = to_floats(*b);
       if (spec.channel_axis < 0) least.assign(1, 0);
-      for (size_t c = 0; c < bias.size(); ++c) {
-        auto need = static_cast<float>(std::fabs(bias[c]) / (sx * kMost));
+      for (float v : bias) {
+        auto need = static_cast<float>(std::fabs(v) / (sx * kMost));
         if (spec.channel_axis < 0)
           least[0] = std::max(least[0], need);
         else
@@ -149,19 +150,25 @@ class Emitter {
     out_.weight_sqnr[l.node] = sqnr_of(w, q);
     const std::string& name = g_.value(n.inputs[1]).name;
     p_.set_input(l.node, 1, dequantized(name, q));
-    if (!b) return;
-    std::vector<float> bias = to_floats(*b), sw = to_floats(q.scale), sb(sw.size());
+    std::vector<float> shift = shift_ && n.op != "MatMul" ? shift_(l.node, q) : std::vector<float>();
+    if (bias.empty() && !shift.empty()) bias.assign(shift.size(), 0);
+    for (size_t c = 0; c < shift.size() && shift.size() == bias.size(); ++c) bias[c] += shift[c];
+    if (!bias.empty()) quantized_bias(l.node, b ? g_.value(n.inputs[2]).name : n.name + "_bias", bias, sx, q);
+  }
+
+  void quantized_bias(NodeId id, const std::string& name, const std::vector<float>& bias, float sx,
+                      const QuantizedWeight& q) {
+    std::vector<float> sw = to_floats(q.scale), sb(sw.size());
     for (size_t c = 0; c < sw.size(); ++c) sb[c] = sx * sw[c];
-    Tensor ints(DType::kInt32, b->dims());
+    QuantizedWeight qb;
+    qb.values = Tensor(DType::kInt32, {static_cast<int64_t>(bias.size())});
     for (size_t c = 0; c < bias.size(); ++c) {
       double x = std::nearbyint(static_cast<double>(bias[c]) / sb[sb.size() == 1 ? 0 : c]);
-      ints.data<int32_t>()[c] = static_cast<int32_t>(std::clamp(x, -2147483647.0, 2147483647.0));
+      qb.values.data<int32_t>()[c] = static_cast<int32_t>(std::clamp(x, -2147483647.0, 2147483647.0));
     }
-    QuantizedWeight qb;
-    qb.values = ints.rank() == 1 ? ints : ints.reshaped({ints.size()});
     qb.scale = Tensor::from(std::span<const float>(sb), q.scale.dims());
-    qb.axis = sb.size() == 1 && q.scale.rank() == 0 ? -1 : 0;
-    p_.set_input(l.node, 2, dequantized(g_.value(n.inputs[2]).name, qb));
+    qb.axis = q.scale.rank() == 0 ? -1 : 0;
+    p_.set_input(id, 2, dequantized(name, qb));
   }
 
   ValueId dequantized(const std::string& name, const QuantizedWeight& q) {
@@ -194,6 +201,7 @@ class Emitter {
   const std::vector<Params>& params_;
   const QuantizeOptions& o_;
   const WeightMaker& make_;
+  const BiasShift& shift_;
   Patch p_;
   int opset_;
   Emitted out_;
@@ -203,8 +211,8 @@ class Emitter {
 }  // namespace
 
 Emitted emit_qdq(Model& m, const Plan& plan, const std::vector<Params>& params, const QuantizeOptions& o,
-                 const WeightMaker& make_weight) {
-  return Emitter(m, plan, params, o, make_weight).run();
+                 const WeightMaker& make_weight, const BiasShift& shift_bias) {
+  return Emitter(m, plan, params, o, make_weight, shift_bias).run();
 }
 
 }  // namespace skiff::adapt

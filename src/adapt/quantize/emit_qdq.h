@@ -18,12 +18,15 @@ struct Emitted {
 // The weight of a product as integers. `least_scale` by output channel, see WeightSpec.
 using WeightMaker = std::function<QuantizedWeight(NodeId, const Tensor& w, const WeightSpec& spec)>;
 
+// A change to the bias of a product, by output channel, given its integers; empty: none. May be empty itself.
+using BiasShift = std::function<std::vector<float>(NodeId, const QuantizedWeight& q)>;
+
 // How the weight of a product is stored under the options.
 WeightSpec weight_spec(const Graph& g, const Node& n, const QuantizeOptions& o, Precision p);
 
 // Edits `m.graph` (whose ids the plan's are). Biases become int32 with the scale of activation times weight.
 // Clamps that the integers' own bounds imply are removed.
 Emitted emit_qdq(Model& m, const Plan& plan, const std::vector<Params>& params, const QuantizeOptions& o,
-                 const WeightMaker& make_weight);
+                 const WeightMaker& make_weight, const BiasShift& shift_bias = {});
 
 }  // namespace skiff::adapt

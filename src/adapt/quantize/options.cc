@@ -84,7 +84,9 @@ const Field kFields[] = {
     TEXT(calibration, "minmax, average, percentile, entropy, mse"),
     NUMBER(percentile, 50, 100, "share of the elements that calibration by percentile covers"),
     NUMBER(block, 16, 4096, "elements of a weight that share a scale (4 bits, weight-only); a power of two"),
-    TEXT(weight_method, "rtn, mse, hqq, gptq, awq, adaround; empty: mse for 4 bits, else rtn"),
+    TEXT(weight_method,
+         "rtn, mse, hqq, gptq, awq, adaround; empty: gptq for 4 bits in mode static, mse in mode weights, "
+         "else rtn"),
     FLAG(equalize, "even out channel ranges across consecutive layers first"),
     FLAG(bias_correction, "take the mean error of each layer out of its bias"),
     NUMBER(smooth, 0, 1, "move ranges from activations to weights (SmoothQuant's alpha); 0: off"),
@@ -146,12 +148,21 @@ QuantizeOptions parse_quantize_options(std::string_view text) {
   one_of("weight_method", o.weight_method, {"", "rtn", "mse", "hqq", "gptq", "awq", "adaround"});
   one_of("speed_check", o.speed_check, {"on", "off"});
   range_method(o.calibration);
+  // Sixteen levels to the nearest collapse: with samples at hand each integer is chosen by what it does to
+  // the output.
+  bool narrow = o.weight_bits == 4 || (has_bound(o) && std::find(o.precisions.begin(), o.precisions.end(),
+                                                                 "int4") != o.precisions.end());
+  if (o.weight_method.empty() && o.mode == "static" && narrow) o.weight_method = "gptq";
   check(o.weight_bits == 4 || o.weight_bits == 8, Code::kInvalidArgument, "weight_bits is 4 or 8");
   check(o.activation_bits == 8 || o.activation_bits == 16, Code::kInvalidArgument,
         "activation_bits is 8 or 16");
   check((o.block & (o.block - 1)) == 0, Code::kInvalidArgument, "block is a power of two");
   for (const std::string& p : o.precisions) one_of("precisions", p, {"int4", "int8", "int16", "float"});
   return o;
+}
+
+bool has_bound(const QuantizeOptions& o) {
+  return o.max_drop >= 0 || o.min_sqnr > -1e29 || o.min_agreement >= 0 || o.min_cosine >= 0;
 }
 
 std::string describe_quantize_options() {

@@ -19,7 +19,7 @@ struct QuantizeOptions {
   std::string calibration = "minmax";
   double percentile = 99.99;
   int64_t block = 32;         // elements of a weight that share a scale, for 4 bits and weight-only
-  std::string weight_method;  // rtn, mse, hqq, gptq, awq, adaround; "": mse for 4 bits, rtn for 8
+  std::string weight_method;  // rtn, mse, hqq, gptq, awq, adaround; "": see the description
   bool equalize = false;      // cross-layer equalization
   bool bias_correction = false;
   double smooth = 0;                 // SmoothQuant's alpha; 0: off
@@ -41,6 +41,8 @@ struct QuantizeOptions {
 // each of the fields above by its name, and any option of a session. Errors: kInvalidArgument naming an
 // unknown member, a wrong kind or a value out of range; `json` may be empty.
 QuantizeOptions parse_quantize_options(std::string_view json);
+// Whether the options set a bound on accuracy at all.
+bool has_bound(const QuantizeOptions& o);
 // The fields of QuantizeOptions with defaults and meanings, as JSON.
 std::string describe_quantize_options();
 

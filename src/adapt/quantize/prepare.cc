@@ -117,7 +117,7 @@ int needed_opset(const Model& m, const QuantizeOptions& o) {
                   return o.max_drop >= 0 && (p == "int4" || p == "int16");
                 });
   int need = narrow ? 21 : 13;
-  if (o.mode == "bfloat16") need = 13;
+  if (o.mode == "bfloat16") need = 22;  // the first that has bfloat16 convolutions
   return std::max(have, need);
 }
 

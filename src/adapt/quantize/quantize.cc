@@ -4,8 +4,16 @@
 #include <filesystem>
 #include <map>
 
+#include "adapt/fidelity.h"
+#include "adapt/quantize/budget.h"
+#include "adapt/quantize/dynamic.h"
+#include "adapt/quantize/half.h"
 #include "adapt/quantize/prepare.h"
+#include "adapt/quantize/qoperator.h"
+#include "adapt/quantize/speed.h"
 #include "adapt/quantize/static_quantizer.h"
+#include "adapt/quantize/transforms.h"
+#include "adapt/quantize/weight_only.h"
 #include "onnx/export.h"
 #include "onnx/import.h"
 #include "ops/op.h"
@@ -39,12 +47,39 @@ void note_why_nothing(const Model& m, const Plan& plan, Report& report) {
   report.notes.push_back("nothing in this model can compute in integers, it was kept in float: " + why);
 }
 
-Quantized run_static(Model base, const QuantizeOptions& o, const Callbacks& call, Report report) {
+Quantized run_static(Model base, QuantizeOptions o, const Callbacks& call, Report report) {
+  if (o.equalize) equalize_layers(base, report);
+  if (o.smooth > 0) smooth_activations(base, o, call, report);
+  if (o.outliers > 0)
+    for (std::string& name : split_outliers(base, o, call, report)) o.exclude.push_back(std::move(name));
   StaticQuantizer q(std::move(base), o, call, report);
-  Build b = q.build({});
+  Overrides precisions;
+  if (has_bound(o)) precisions = choose_precisions(q, call, report);
+  if (o.speed_check == "on" || !o.target.empty()) revert_slow_regions(q, call, precisions, report);
+  Build b = q.build(precisions);
   q.describe(b, call, report);
   if (b.emitted.real.empty()) note_why_nothing(q.base(), b.plan, report);
+  if (o.format == "qoperator") use_qoperators(b.model);
   return {std::move(b.model), std::move(report)};
+}
+
+// How close the result's outputs are, for the modes that have no layers of integers.
+void compare_outputs(const Model& before, const Model& after, const QuantizeOptions& o, const Callbacks& call,
+                     Report& report) {
+  if (!call.sample) return;
+  auto a = open(before, o.session), b = open(after, o.session);
+  Fidelity f;
+  std::vector<Datum> in;
+  size_t i = 0;
+  for (;
+       i < static_cast<size_t>(std::min(o.report_samples, o.max_samples)) && take_sample(before, call, i, in);
+       ++i)
+    f.add(a->run(in), b->run(in));
+  if (i == 0) return;
+  report.samples = std::max(report.samples, i);
+  report.sqnr = f.sqnr();
+  report.cosine = f.cosine();
+  if (f.has_decisions()) report.agreement = f.agreement();
 }
 
 }  // namespace
@@ -72,8 +107,17 @@ Quantized quantize(const Model& m, const QuantizeOptions& o, const Callbacks& ca
   Quantized r;
   if (o.mode == "static")
     r = run_static(std::move(base), o, call, std::move(report));
-  else
-    fail(Code::kUnsupported, "mode '", o.mode, "' is not there yet");
+  else {
+    Model made = copy_model(base);
+    if (o.mode == "dynamic")
+      quantize_dynamically(made, o, report);
+    else if (o.mode == "weights")
+      quantize_weights(made, o, call, report);
+    else
+      convert_to_half(made, o, call, report);
+    compare_outputs(base, made, o, call, report);
+    r = {std::move(made), std::move(report)};
+  }
   drop_unused_constants(r.model.graph);
   name_nodes(r.model.graph);
   r.model.producer_name = "skiff";

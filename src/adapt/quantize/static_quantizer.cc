@@ -4,6 +4,7 @@
 
 #include "adapt/fidelity.h"
 #include "adapt/observe.h"
+#include "adapt/quantize/make_weight.h"
 #include "passes/edit.h"
 
 namespace skiff::adapt {
@@ -17,6 +18,15 @@ StaticQuantizer::StaticQuantizer(Model base, const QuantizeOptions& o, const Cal
   if (calibration_.samples == 1)
     report.notes.push_back("calibrated on a single sample: ranges of other inputs may be cut off; give more");
   leave_out_broken(report);
+  std::vector<NodeId> products;
+  for (const Layer& l : make_plan(base_.graph, o_).layers)
+    if (l.quantized() && l.role == QuantRole::kProduct &&
+        passes::constant_of(base_.graph, base_.graph.node(l.node).input(1)))
+      products.push_back(l.node);
+  constexpr size_t kEnough = 64;  // samples, for second moments and means
+  size_t n = std::min(kEnough, static_cast<size_t>(o_.max_samples));
+  if (needs_hessian(o_.weight_method)) hessians_ = collect_hessians(base_, products, o_, n, call);
+  if (o_.bias_correction) stats_ = collect_channel_stats(base_, products, o_, n, call);
 }
 
 // Nodes that make or read values which are NaN or infinite for finite inputs stay in float.
@@ -40,8 +50,29 @@ std::vector<std::string> StaticQuantizer::products() const {
   return names;
 }
 
-QuantizedWeight StaticQuantizer::make_weight(NodeId, const Tensor& w, const WeightSpec& spec) const {
-  return quantize_weight(w, spec);
+// The mean of what the weights' errors add to each output, with its sign turned: sum over inputs of error
+// times mean input. Exact for matrix products; convolutions have the mean over all positions for each tap.
+std::vector<float> StaticQuantizer::bias_shift(NodeId id, const QuantizedWeight& q) const {
+  auto it = stats_.find(id);
+  const Node& n = base_.graph.node(id);
+  WeightRows rows = weight_rows(base_.graph, n);
+  if (it == stats_.end() || rows.outputs == 0) return {};
+  std::vector<float> w = floats_of(base_.graph, n.inputs[1]), back = dequantize(q),
+                     shift(static_cast<size_t>(rows.outputs));
+  const std::vector<double>& mean = it->second.mean;
+  auto channels = static_cast<int64_t>(mean.size()), per_group = channels / rows.groups;
+  if (per_group == 0 || rows.depth % per_group != 0) return {};
+  int64_t taps = rows.depth / per_group, outputs_per_group = rows.outputs / rows.groups;
+  for (int64_t o = 0; o < rows.outputs; ++o) {
+    double sum = 0;
+    for (int64_t k = 0; k < rows.depth; ++k) {
+      auto e = static_cast<size_t>(o * rows.output_step + k * rows.depth_step);
+      sum += (static_cast<double>(w[e]) - back[e]) *
+             mean[static_cast<size_t>(o / outputs_per_group * per_group + k / taps)];
+    }
+    shift[static_cast<size_t>(o)] = static_cast<float>(sum);
+  }
+  return shift;
 }
 
 Build StaticQuantizer::build(const Overrides& overrides) const {
@@ -49,9 +80,14 @@ Build StaticQuantizer::build(const Overrides& overrides) const {
   b.plan = make_plan(base_.graph, o_, overrides);
   b.params = choose_params(base_.graph, b.plan, calibration_.tensors, o_);
   b.model = copy_model(base_);
-  b.emitted = emit_qdq(b.model, b.plan, b.params, o_, [&](NodeId n, const Tensor& w, const WeightSpec& spec) {
-    return make_weight(n, w, spec);
-  });
+  WeightMaker make = [&](NodeId id, const Tensor& w, const WeightSpec& spec) {
+    auto h = hessians_.find(id);
+    return make_weight(base_.graph, base_.graph.node(id), w, spec, o_.weight_method,
+                       h == hessians_.end() ? nullptr : &h->second);
+  };
+  BiasShift shift;
+  if (o_.bias_correction) shift = [&](NodeId id, const QuantizedWeight& q) { return bias_shift(id, q); };
+  b.emitted = emit_qdq(b.model, b.plan, b.params, o_, make, shift);
   return b;
 }
 
@@ -93,6 +129,8 @@ void StaticQuantizer::describe(const Build& b, const Callbacks& call, Report& re
     r.reason = l.reason;
     if (l.role == QuantRole::kFloat) r.reason = "no integer form";
     if (l.absorbed) r.reason = "inside the layer before it";
+    for (const auto& [name, noise] : report.sensitivities)
+      if (name == n.name) r.sensitivity = noise;
     if (auto it = broken_.find(n.name); it != broken_.end()) r.reason = it->second;
     if (auto it = b.emitted.weight_sqnr.find(l.node); it != b.emitted.weight_sqnr.end())
       r.weight_sqnr = it->second;

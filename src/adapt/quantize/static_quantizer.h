@@ -5,7 +5,9 @@
 #include <memory>
 
 #include "adapt/quantize/calibrate.h"
+#include "adapt/quantize/channel_stats.h"
 #include "adapt/quantize/emit_qdq.h"
+#include "adapt/quantize/hessian.h"
 #include "adapt/quantize/plan.h"
 #include "adapt/report/report.h"
 
@@ -37,12 +39,14 @@ class StaticQuantizer {
 
  private:
   void leave_out_broken(Report& report);
-  QuantizedWeight make_weight(NodeId n, const Tensor& w, const WeightSpec& spec) const;
+  std::vector<float> bias_shift(NodeId n, const QuantizedWeight& q) const;
 
   Model base_;
   QuantizeOptions o_;
   Calibration calibration_;
-  std::map<std::string, std::string> broken_;  // nodes kept in float because of what calibration saw
+  std::unordered_map<NodeId, Hessian> hessians_;    // for gptq and adaround
+  std::unordered_map<NodeId, ChannelStats> stats_;  // for bias correction
+  std::map<std::string, std::string> broken_;       // nodes kept in float because of what calibration saw
 };
 
 }  // namespace skiff::adapt

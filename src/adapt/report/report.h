@@ -37,6 +37,7 @@ struct Report {
   uint64_t size_before = 0, size_after = 0;
   std::vector<LayerReport> layers;
   std::vector<RegionReport> regions;
+  std::vector<std::pair<std::string, double>> sensitivities;  // by layer, goes into its LayerReport
   std::vector<std::string> notes;  // one line each: methods applied, fallbacks and why
   std::optional<double> score_before, score_after;
   std::optional<double> sqnr, cosine, agreement;  // of the outputs on the report's samples
