@@ -236,9 +236,11 @@ void add_quantize(CLI::App& root, Action& action) {
   text("--calibration", "calibration", "minmax, average, percentile, entropy, mse [minmax]");
   number("--percentile", "percentile", "What calibration by percentile covers [99.99]");
   number("--block", "block", "Weights that share a scale, with 4 bits and mode weights [32]");
-  text("--weight-method", "weight_method", "rtn, mse, hqq, gptq, awq, adaround [gptq for 4 static bits, mse for weights, else rtn]");
+  text("--weight-method", "weight_method",
+       "rtn, mse, hqq, gptq, awq, adaround [gptq for 4 static bits, mse for weights, else rtn]");
   flag("--equalize", "equalize", true, "Even out channel ranges across layers first");
-  flag("--bias-correction", "bias_correction", true, "Take each layer's mean error out of its bias");
+  flag("--no-bias-correction", "bias_correction", false,
+       "Leave each layer's mean error on the data in its results");
   number("--smooth", "smooth", "Move ranges from activations to weights, strength 0 to 1 (SmoothQuant) [0]");
   number("--outliers", "outliers", "Share of a matrix product's input channels kept in float [0]");
   app->add_option_function<std::vector<std::string>>(

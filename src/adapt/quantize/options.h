@@ -21,7 +21,7 @@ struct QuantizeOptions {
   int64_t block = 32;         // elements of a weight that share a scale, for 4 bits and weight-only
   std::string weight_method;  // rtn, mse, hqq, gptq, awq, adaround; "": see the description
   bool equalize = false;      // cross-layer equalization
-  bool bias_correction = false;
+  bool bias_correction = true;   // static: of the errors the weights make on the data's mean
   double smooth = 0;                 // SmoothQuant's alpha; 0: off
   double outliers = 0;               // share of input channels split off into a float part
   std::vector<std::string> exclude;  // node names and "op:Type"

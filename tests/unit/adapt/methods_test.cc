@@ -45,7 +45,7 @@ TEST_CASE("rounding by second moments beats rounding to nearest at 4 bits") {
   ValueId x = maker.op("Abs", {maker.input("x", {8, 64})}, "positive");
   Model m = maker.done(maker.op("Gemm", {x, maker.constant("w", noise({64, 24}, 1, 0.2f))}, "y"));
   auto with = [&](const char* method) {
-    std::string o = cat("{\"weight_bits\": 4, \"weight_method\": \"", method, "\"}");
+    std::string o = cat("{\"weight_bits\": 4, \"bias_correction\": false, \"weight_method\": \"", method, "\"}");
     return sqnr_between(m, run(m, o.c_str(), {8, 64}, 64).model, {8, 64});
   };
   double nearest = with("mse"), gptq = with("gptq"), ada = with("adaround");
@@ -120,7 +120,7 @@ TEST_CASE("bias correction takes out the mean error of coarse weights") {
   ValueId x = b.op("Abs", {b.input("x", {2, 256})}, "positive");
   Model m = b.done(
       b.op("Gemm", {x, b.constant("w", noise({256, 10}, 1, 0.1f)), b.constant("b", noise({10}, 2))}, "y"));
-  const char* rtn = R"({"weight_bits": 4, "weight_method": "rtn"})";
+  const char* rtn = R"({"weight_bits": 4, "weight_method": "rtn", "bias_correction": false})";
   double plain = sqnr_between(m, run(m, rtn, {2, 256}).model, {2, 256});
   double mended = sqnr_between(
       m, run(m, R"({"weight_bits": 4, "weight_method": "rtn", "bias_correction": true})", {2, 256}).model,
