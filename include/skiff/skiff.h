@@ -26,7 +26,14 @@
 extern "C" {
 #endif
 
-typedef enum skiff_status {
+/* Any int a caller passes for an enumeration is looked at and refused when it names nothing. */
+#ifdef __cplusplus
+#define SKIFF_ENUM(name) enum name : int
+#else
+#define SKIFF_ENUM(name) enum name
+#endif
+
+typedef SKIFF_ENUM(skiff_status) {
   SKIFF_OK = 0,
   SKIFF_INVALID_ARGUMENT = 1, /* the caller's fault: wrong name, dtype, rank, shape, option */
   SKIFF_NOT_FOUND = 2,        /* no such file, input, device */
@@ -39,7 +46,7 @@ typedef enum skiff_status {
 } skiff_status;
 
 /* Numbered as onnx.TensorProto.DataType. */
-typedef enum skiff_dtype {
+typedef SKIFF_ENUM(skiff_dtype) {
   SKIFF_UNDEFINED = 0, SKIFF_FLOAT = 1, SKIFF_UINT8 = 2, SKIFF_INT8 = 3, SKIFF_UINT16 = 4, SKIFF_INT16 = 5,
   SKIFF_INT32 = 6, SKIFF_INT64 = 7, SKIFF_STRING = 8, SKIFF_BOOL = 9, SKIFF_FLOAT16 = 10, SKIFF_DOUBLE = 11,
   SKIFF_UINT32 = 12, SKIFF_UINT64 = 13, SKIFF_COMPLEX64 = 14, SKIFF_COMPLEX128 = 15, SKIFF_BFLOAT16 = 16,
@@ -48,7 +55,7 @@ typedef enum skiff_dtype {
 } skiff_dtype;
 
 /* What a value is. */
-typedef enum skiff_kind {
+typedef SKIFF_ENUM(skiff_kind) {
   SKIFF_KIND_NONE = 0,     /* an empty optional, or an absent input */
   SKIFF_KIND_TENSOR = 1,
   SKIFF_KIND_SEQUENCE = 2,
@@ -81,12 +88,15 @@ SKIFF_API void skiff_string_free(char* s);
  *   device             device for every node: cpu, reference [the first there is: cpu]
  *   place              further placement rules, applied in order: "NODE=device" by node name, "op:Conv=device" by
  *                      operator, "share:0.5=device" the first half of the nodes; separated by ';'
- *   memory_limit       bytes a session may hold for weights, arenas and outputs [0: no limit]
+ *   memory_limit       bytes a session may hold for weights, arenas and outputs, what loading needs besides included; a suffix
+ *                      K, M or G multiplies [auto: four fifths of the machine's memory]; 0: no limit
  *   skip_passes        names of graph passes to skip, separated by ','; "all" skips every optional pass
  *   profile            1: measure every node (skiff_session_profile_json) [0]
+ *   max_model_size     most bytes of the model file, external data not counted [2G]; 0: no limit
  *   max_nodes          most nodes after expansion of functions [1000000]
- *   max_loop_trips     most trips of one Loop [1000000000]
- *   time_limit         seconds one run may take [0: no limit]
+ *   max_nesting        deepest nesting of subgraphs, 1 to 64 [32]
+ *   max_loop_trips     most trips of one Loop or Scan [1000000000]
+ *   time_limit         seconds one load or one run may take [3600]; 0: no limit
  *   fold_limit         most bytes of one folded constant [16777216]
  *   external_data_dir  folder of external data for models loaded from memory [none]
  *   custom_ops         shared libraries of custom operators, separated by ';', added to those loaded before [none]
@@ -151,7 +161,7 @@ SKIFF_API skiff_status skiff_run(skiff_session* session, const skiff_value* cons
                                  skiff_value** outputs, size_t output_count, skiff_cancel* cancel);
 
 /* Cancellation: request may be called from any thread, also from a signal handler; the run it was given to ends with
- * SKIFF_CANCELLED at the next node. reset makes the handle usable again. */
+ * SKIFF_CANCELLED at the next node, the next trip of a loop, or within a long kernel. reset makes the handle usable again. */
 SKIFF_API skiff_status skiff_cancel_create(skiff_cancel** cancel);
 SKIFF_API void skiff_cancel_request(skiff_cancel* cancel);
 SKIFF_API void skiff_cancel_reset(skiff_cancel* cancel);

@@ -7,6 +7,8 @@
 #include <pthread.h>
 #endif
 
+#include "base/interrupt.h"
+
 namespace skiff {
 namespace {
 
@@ -20,6 +22,9 @@ inline void pause() {
   asm volatile("yield");
 #endif
 }
+
+// Work done by the caller alone is looked at this often.
+constexpr int64_t kPieces = 16;
 
 thread_local bool inside_chunk = false;
 
@@ -97,10 +102,23 @@ void ThreadPool::parallel_for(int64_t n, int64_t grain, FunctionRef<void(int64_t
   grain = std::max<int64_t>(grain, 1);
   std::unique_lock lock(in_use_, std::defer_lock);
   if (n <= grain || workers_.empty() || inside_chunk || forked() || !lock.try_lock()) {
-    fn(0, n);
+    // In pieces only where somebody may want to stop: large ones, so that what a chunk sets up is paid
+    // rarely.
+    const Interrupt* interrupt = InterruptScope::current();
+    const int64_t piece = interrupt ? std::max(grain, (n / kPieces + grain) / grain * grain) : n;
+    for (int64_t b = 0; b < n; b += piece) {
+      if (b && interrupt) interrupt->poll();
+      fn(b, std::min(n, b + piece));
+    }
     return;
   }
-  job_.fn = &fn;
+  const Interrupt* interrupt = InterruptScope::current();
+  auto polled = [&](int64_t b, int64_t end) {  // workers ask the caller's as well
+    interrupt->poll();
+    fn(b, end);
+  };
+  FunctionRef<void(int64_t, int64_t)> polled_fn(polled);
+  job_.fn = interrupt ? &polled_fn : &fn;
   job_.n = n;
   job_.grain = grain;
   job_.next.store(0, std::memory_order_relaxed);

@@ -35,8 +35,8 @@ class Expansion {
   void add_nodes(const std::vector<NodeProto>& list, int depth, Size& to) {
     auto add = [&](uint64_t n) {
       to.nodes += n;
-      check(to.nodes <= max_, Code::kLimit, "the model has more than ", max_,
-            " nodes when its functions are expanded; raise the limit if the file can be trusted");
+      check(to.nodes <= max_, Code::kLimit, "the model has more than max_nodes = ", max_,
+            " nodes when its functions are expanded; raise max_nodes if the file can be trusted");
     };
     for (const NodeProto& n : list) {
       add(1);

@@ -214,6 +214,8 @@ void Importer::node(Scope& s, NodeProto& p) {
   Node n;
   check(!p.op_type->empty(), Code::kInvalidModel, "a node has no op_type");
   n.domain = plain_domain(*p.domain);
+  check(n.domain != "skiff", Code::kInvalidModel,
+        "the domain 'skiff' belongs to nodes that Skiff's own passes make; no file may hold them");
   n.op = *p.op_type;
   n.name = *p.name;
   n.overload = *p.overload;

@@ -260,7 +260,7 @@ SparseTensorProto to_proto(const Datum::Sparse& s, std::string name) {
 Tensor densify(const Datum::Sparse& s, uint64_t max_bytes) {
   uint64_t bytes = dtype_bytes(s.values.dtype(), skiff::element_count(s.dims));
   check(bytes <= max_bytes, Code::kLimit, "the dense form of a sparse tensor needs ", bytes,
-        " bytes; the limit is ", max_bytes);
+        " bytes; the limit is ", max_bytes, "; raise it if the file can be trusted");
   Tensor t(s.values.dtype(), s.dims);
   bool strings = t.dtype() == DType::kString, packed = dtype_bits(t.dtype()) < 8;
   if (!strings && bytes) std::memset(t.raw(), 0, static_cast<size_t>(bytes));

@@ -22,8 +22,8 @@ struct State {
 
   void charge(uint64_t bytes) {
     memory += bytes;
-    check(memory <= limits.max_memory, Code::kLimit, "the parsed model needs more than ", limits.max_memory,
-          " bytes of memory; raise the limit if the file can be trusted");
+    check(memory <= limits.max_memory, Code::kLimit, "the parsed model needs more than the ",
+          limits.max_memory, " bytes of memory_limit; raise memory_limit if the file can be trusted");
   }
 };
 
@@ -119,7 +119,7 @@ void read_message(State& s, T& m, Cursor c, int depth);
 template <class T>
 void read_child(State& s, Cursor& c, const char* field, size_t index, T& m, int depth) {
   check(depth < s.limits.max_depth, Code::kLimit, "messages are nested deeper than ", s.limits.max_depth,
-        " levels; raise the limit if the file can be trusted");
+        " levels, three for each subgraph; raise max_nesting if the file can be trusted");
   uint64_t size = read_varint(c, field);
   uint64_t left = c.left();
   Cursor inner{c.p, c.p + std::min(size, left)};

@@ -173,7 +173,8 @@ void loop_reference(KernelContext& c) {
   std::vector<Stack> stacks(scans);
   for (int64_t i = 0; i < trips && go; ++i) {
     c.poll();
-    check(i < c.max_loop_trips(), Code::kLimit, "the loop exceeds ", c.max_loop_trips(), " iterations");
+    check(i < c.max_loop_trips(), Code::kLimit, "the loop runs longer than max_loop_trips = ",
+          c.max_loop_trips(), "; raise max_loop_trips if the model can be trusted");
     state[0] = Tensor::scalar(i);
     Tensor cond(DType::kBool, {});
     *cond.data<uint8_t>() = 1;
@@ -290,6 +291,9 @@ ScanResult run_scan(KernelContext& c, std::vector<Datum> states, const std::vect
                     const std::vector<int64_t>& axes, const std::vector<int64_t>& directions, int64_t length,
                     size_t scan_outputs) {
   ScanResult r{std::move(states), std::vector<std::vector<Datum>>(scan_outputs)};
+  check(length <= c.max_loop_trips(), Code::kLimit, "the scan of length ", length,
+        " runs longer than max_loop_trips = ", c.max_loop_trips(),
+        "; raise max_loop_trips if the model can be trusted");
   for (int64_t i = 0; i < length; ++i) {
     c.poll();
     std::vector<Datum> in = r.states;

@@ -1,4 +1,5 @@
 #include "ops/infer.h"
+#include "base/error_where.h"
 
 #include <unordered_map>
 
@@ -151,7 +152,7 @@ void infer_node(const Node& n, std::span<const InputInfo> in, std::span<OutputIn
     InferContext c(n, in, out, sub);
     n.def->infer(c);
   } catch (Error& e) {
-    e.add_where(n.label());
+    add_where_once(e, n.label());
     throw;
   }
 }

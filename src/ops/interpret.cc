@@ -1,4 +1,5 @@
 #include "ops/interpret.h"
+#include "base/error_where.h"
 
 namespace skiff {
 namespace {
@@ -89,7 +90,7 @@ std::vector<Datum> run_reference(const Node& n, std::span<const Datum* const> in
     KernelContext c(n, in, out, host, state.get());
     n.def->reference(c);
   } catch (Error& e) {
-    e.add_where(n.label());
+    add_where_once(e, n.label());
     throw;
   }
   return out;

@@ -273,6 +273,12 @@ SKIFF_OP_DEF(ai_onnx, GroupNormalization) {
 
 namespace {
 
+DType stash_type(const Node& n) {
+  DType u = rule::dtype_attr(n, "stash_type", DType::kFloat);
+  check(dtype_is_float(u), Code::kInvalidModel, "stash_type must be a floating type, it is ", dtype_name(u));
+  return u;
+}
+
 // Outputs 1 and 2 have extent 1 from the axis on.
 void infer_layer_norm(InferContext& c) {
   c.set(0, c.type(0));
@@ -281,7 +287,7 @@ void infer_layer_norm(InferContext& c) {
     size_t a = rule::axis(c.node().attr_i("axis", -1), s.rank());
     for (; a < s.rank(); ++a) s[a] = 1;
   }
-  DType u = rule::dtype_attr(c.node(), "stash_type", DType::kFloat);
+  DType u = stash_type(c.node());
   for (size_t i = 1; i < 3; ++i)
     if (c.wants(i)) c.set(i, u, s);
 }
@@ -311,8 +317,7 @@ void layer_norm_reference(KernelContext& c) {
   });
   Dims d = x.dims();
   for (auto a = static_cast<size_t>(axis); a < d.size(); ++a) d[a] = 1;
-  DType u = rule::dtype_attr(c.node(), "stash_type", DType::kFloat);
-  check(dtype_is_float(u), Code::kInvalidModel, "stash_type must be a floating type, it is ", dtype_name(u));
+  DType u = stash_type(c.node());
   if (c.wants(1)) ref::store(c.out(1, u, d), 0, p.rows, mean.data());
   if (c.wants(2)) ref::store(c.out(2, u, d), 0, p.rows, inv.data());
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "base/interrupt.h"
 #include "ops/ref_util.h"
 
 namespace skiff::ref {
@@ -39,6 +40,7 @@ void multiply(const MatView& a, const MatView& b, int64_t m, int64_t k, int64_t 
         line[q] -= b_zero[b_zero.size() == 1 ? 0 : static_cast<size_t>(j + q)];
     }
     for (int64_t i = 0; i < m; ++i) {
+      if ((i & 15) == 0) poll_interrupt();
       load(*a.t, a.first + i * a.row, a.col, k, row.data());
       W zero = a_zero.empty() ? W(0) : a_zero[a_zero.size() == 1 ? 0 : static_cast<size_t>(i)];
       std::fill(acc.begin(), acc.end(), W(0));

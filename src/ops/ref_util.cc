@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "base/half.h"
+#include "base/interrupt.h"
 
 namespace skiff::ref {
 
@@ -44,6 +45,8 @@ StridedRuns::StridedRuns(const Dims& extents, std::vector<Dims> strides, std::ve
 
 bool StridedRuns::next() {
   if (done_) return false;
+  thread_local unsigned visited = 0;
+  if ((++visited & 1023) == 0) poll_interrupt();
   if (first_) {
     first_ = false;
     return true;

@@ -2,6 +2,7 @@
 
 #include <unordered_map>
 
+#include "base/interrupt.h"
 #include "ops/infer.h"
 #include "ops/interpret.h"
 #include "passes/edit.h"
@@ -11,6 +12,15 @@ namespace {
 
 using Data = std::unordered_map<ValueId, std::vector<Dim>>;
 constexpr size_t kMaxData = 1024;  // longer integer vectors are not shapes
+
+// Lets whoever loads the model stop a fold.
+class FoldHost : public KernelHost {
+ public:
+  std::vector<Datum> run_subgraph(const Node& n, const Graph&, std::span<const Datum>) override {
+    fail(Code::kInternal, n.label(), " was folded with its subgraph");
+  }
+  void poll() override { poll_interrupt(); }
+};
 
 class Folder {
  public:
@@ -91,10 +101,12 @@ class Folder {
     for (size_t i = 0; i < values.size(); ++i) in.push_back(n.inputs[i] == kNoValue ? nullptr : &values[i]);
     std::vector<Datum> results;
     try {
-      results = run_reference(n, in);
+      FoldHost host;
+      results = run_reference(n, in, &host);
       if (n.def->is(kUntrusted))
         for (size_t i = 0; i < results.size(); ++i) check_promise(n, i, outs[i].type, results[i]);
-    } catch (const Error&) {
+    } catch (const Error& e) {
+      if (e.code() == Code::kLimit || e.code() == Code::kCancelled) poll_interrupt();
       return false;
     }
     int64_t out_bytes = 0;

@@ -148,8 +148,8 @@ bool inline_functions(Graph& g, PassContext& ctx) {
   auto is_call = [&](NodeId id) { return e.callee(g.node(id)) >= 0; };
   if (std::none_of(g.order().begin(), g.order().end(), is_call)) return false;
   check(e.size_of(g) <= ctx.options.max_inlined_nodes, Code::kLimit,
-        "expanding the model's functions gives more than ", ctx.options.max_inlined_nodes,
-        " nodes; raise the limit on inlined nodes if the model is trusted");
+        "expanding the model's functions gives more than max_nodes = ", ctx.options.max_inlined_nodes,
+        " nodes; raise max_nodes if the model can be trusted");
   for (bool again = true; again;) {
     again = false;
     for (NodeId id : std::vector<NodeId>(g.order())) {

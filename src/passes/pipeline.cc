@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 
+#include "base/interrupt.h"
 #include "ops/infer.h"
 #include "passes/expand_gradients.h"
 #include "passes/fold_constants.h"
@@ -62,10 +63,11 @@ constexpr Pass kTarget[] = {
 };
 #undef SKIFF_PASS
 
-constexpr int kMaxDepth = 64;  // nested subgraphs, as everywhere
+constexpr int kMaxDepth = 64;  // the largest max_nesting
 
 bool run_deep(const Pass& p, Graph& g, PassContext& ctx, int depth) {
-  check(depth < kMaxDepth, Code::kLimit, "subgraphs nest deeper than ", kMaxDepth, " levels");
+  check(depth <= kMaxDepth, Code::kLimit, "subgraphs nest deeper than ", kMaxDepth, " levels");
+  poll_interrupt();
   bool changed = p.run(g, ctx);
   for (NodeId id : std::vector<NodeId>(g.order())) {
     for (const Attribute& a : g.node(id).attributes) {

@@ -41,6 +41,7 @@ class Layout {
     if (!n.domain.empty() && n.domain != "skiff" && !is_integer_conv(n)) return false;
     int64_t rank = rank_of(g_, n.input(0));
     if (is_integer_conv(n)) return rank == 3 || rank == 4;
+    if (n.input(3) != kNoValue && rank_of(g_, n.input(3)) != rank) return false;  // a residual is turned as X is
     return (rank == 3 || rank == 4) && dtype_of(g_, n.outputs[0]) == DType::kFloat &&
            n.attr_s("layout", "NCHW") == "NCHW" && have_op("skiff", n.op) &&
            (ctx_.target->integer_arithmetic || !touches_quantizer(g_, n));

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <climits>
 
+#include "base/error_where.h"
 #include "plan/compiled_graph.h"
 
 namespace skiff::plan {
@@ -55,8 +56,9 @@ bool is_view(const Graph& g, const Node& n) {
 CompiledGraph::CompiledGraph(Graph& g, const std::vector<DeviceSlot>& devices, const CompileOptions& options,
                              int& profile_count, int depth)
     : graph_(g), devices_(devices), options_(options) {
-  check(depth <= options.max_depth, Code::kLimit, "subgraphs nest deeper than ", options.max_depth,
-        " levels");
+  check(depth <= options.max_depth, Code::kLimit,
+        "subgraphs nest deeper than max_nesting = ", options.max_depth,
+        "; raise max_nesting if the model can be trusted");
   check(!devices_.empty() && devices_[0].device->host_memory(), Code::kInternal,
         "device 0 must be the host's");
   slots_.resize(g.value_slots());
@@ -184,8 +186,7 @@ void CompiledGraph::add_node(NodeId id, int& profile_count, int depth) {
     items_.push_back({static_cast<int>(nodes_.size()), kNoSlot, kNoSlot});
     nodes_.push_back(std::move(cn));
   } catch (Error& e) {
-    if (e.where().find(n.label()) == std::string::npos && e.message().find(n.label()) == std::string::npos)
-      e.add_where(n.label());
+    add_where_once(e, n.label());
     throw;
   }
 }

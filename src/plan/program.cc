@@ -2,6 +2,7 @@
 #include <climits>
 #include <unordered_map>
 
+#include "base/error_where.h"
 #include "ops/infer.h"
 #include "ops/interpret.h"
 #include "plan/compiled_graph.h"
@@ -84,13 +85,19 @@ class Planner {
   // The slot's value, if the plan can know it; `demand` makes a live-in value part of the program's key.
   const Tensor* known(SlotId s, bool demand) {
     if (s == kNoSlot) return nullptr;
-    if (defined_here(s)) {
-      const SlotPlan& p = plan_of(s);
-      return p.storage == Storage::kConstant ? &p.constant : nullptr;
-    }
+    if (defined_here(s) && plan_of(s).storage == Storage::kConstant) return &plan_of(s).constant;
     const Slot& slot = g_.slots()[static_cast<size_t>(s)];
+    if (slot.location != 0) {
+      // A replica in another memory: the host's original tells, as long as it is still there.
+      auto home = static_cast<SlotId>(slot.value);
+      const Slot& h = g_.slots()[static_cast<size_t>(home)];
+      bool there = home != s && h.location == 0 &&
+                   (h.is_constant || h.defined < 0 || h.last_use >= program_->begin || defined_here(home));
+      return there ? known(home, demand) : nullptr;
+    }
+    if (defined_here(s)) return nullptr;
     const Datum* d = datum_before(s);
-    if (slot.location != 0 || !small_known(*d)) return nullptr;
+    if (!small_known(*d)) return nullptr;
     if (slot.is_constant) return &d->tensor();
     if (!demand) return nullptr;
     for (const auto& [id, t] : program_->value_deps)
@@ -137,9 +144,7 @@ class Planner {
     try {
       return node(item, cn);
     } catch (Error& e) {
-      std::string label = cn.node->label();
-      if (e.where().find(label) == std::string::npos && e.message().find(label) == std::string::npos)
-        e.add_where(label);
+      add_where_once(e, cn.node->label());
       throw;
     }
   }
@@ -267,7 +272,8 @@ class Planner {
     return Outcome::kNext;
   }
 
-  void bind(int item, const CompiledNode& cn, std::span<const InputInfo> in, std::span<const OutputInfo> out) {
+  void bind(int item, const CompiledNode& cn, std::span<const InputInfo> in,
+            std::span<const OutputInfo> out) {
     std::vector<const Type*> in_types, out_types;
     for (const InputInfo& i : in) in_types.push_back(i.type);
     for (size_t i = 0; i < out.size(); ++i)

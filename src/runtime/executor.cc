@@ -1,4 +1,5 @@
 #include "runtime/executor.h"
+#include "base/error_where.h"
 
 #include <algorithm>
 #include <cstring>
@@ -15,22 +16,19 @@ using plan::SlotPlan;
 using plan::Step;
 using plan::Storage;
 
-void Budget::charge(size_t bytes, const char* what) {
-  size_t now = used_.fetch_add(bytes, std::memory_order_relaxed) + bytes;
-  if (limit_ && now > limit_) {
-    release(bytes);
-    fail(Code::kLimit, "the session's memory_limit of ", limit_, " bytes is too small: ", bytes,
-         " more bytes for ", what, " would make ", now, "; raise memory_limit or shrink the inputs");
-  }
-  size_t p = peak_.load(std::memory_order_relaxed);
-  while (now > p && !peak_.compare_exchange_weak(p, now, std::memory_order_relaxed)) {
-  }
+Stop::Stop(const std::atomic<bool>* cancel, double seconds, const char* what)
+    : cancel_(cancel), seconds_(seconds), what_(what) {
+  if (seconds > 0)
+    deadline_ =
+        std::chrono::steady_clock::now() + std::chrono::duration_cast<std::chrono::steady_clock::duration>(
+                                               std::chrono::duration<double>(seconds));
 }
 
-void RunContext::poll() const {
-  if (cancel && cancel->load(std::memory_order_relaxed)) fail(Code::kCancelled, "the run was cancelled");
-  if (has_deadline && std::chrono::steady_clock::now() > deadline)
-    fail(Code::kLimit, "the run took longer than time_limit allows");
+void Stop::poll() const {
+  if (cancel_ && cancel_->load(std::memory_order_relaxed)) fail(Code::kCancelled, what_, " was cancelled");
+  if (seconds_ > 0 && std::chrono::steady_clock::now() > deadline_)
+    fail(Code::kLimit, what_, " took longer than time_limit = ", seconds_,
+         " s; raise time_limit if the model can be trusted");
 }
 
 // Lends kernels what they may ask for while one node runs.
@@ -40,8 +38,9 @@ class Host : public KernelHost {
   std::vector<Datum> run_subgraph(const Node&, const Graph& g, std::span<const Datum> inputs) override {
     auto it = node_.subgraphs.find(&g);
     check(it != node_.subgraphs.end(), Code::kInternal, "the subgraph was not compiled");
-    check(++context_.depth <= context_.max_depth, Code::kLimit, "subgraphs nest deeper than ",
-          context_.max_depth);
+    check(++context_.depth <= context_.max_nesting, Code::kLimit,
+          "subgraphs nest deeper than max_nesting = ", context_.max_nesting,
+          "; raise max_nesting if the model can be trusted");
     CompiledGraph& sub = *it->second;
     if (captures_.empty())
       for (SlotId s : node_.captures) captures_.push_back(instance_.values_[static_cast<size_t>(s)]);
@@ -74,7 +73,7 @@ class Host : public KernelHost {
   std::vector<Datum> captures_;
 };
 
-Instance::Instance(CompiledGraph& g, Budget* budget)
+Instance::Instance(CompiledGraph& g, MemoryBudget* budget)
     : g_(g),
       budget_(budget),
       values_(g.slots().size()),
@@ -134,8 +133,13 @@ void Instance::bind_slot(const SlotPlan& p) {
       return;
     case Storage::kHeap: {
       Memory& m = heap_[s];
-      reserve(m, g_.device(static_cast<int>(loc)), dtype_bytes(p.desc.dtype, element_count(p.desc.dims)),
-              "a value");
+      try {
+        reserve(m, g_.device(static_cast<int>(loc)), dtype_bytes(p.desc.dtype, element_count(p.desc.dims)),
+                "a value");
+      } catch (Error& e) {
+        e.add_where(cat("value '", g_.graph().value(g_.slots()[s].value).name, "'"));
+        throw;
+      }
       values_[s] = Tensor::view(p.desc.dtype, p.desc.dims, m.data.get());
       return;
     }
@@ -193,7 +197,12 @@ void Instance::bind_outputs(const Program& p, std::span<Datum> outputs, std::spa
       check(fixed.empty() || !fixed[k], Code::kInvalidArgument, "output '",
             g_.graph().value(g_.graph().outputs()[k]).name, "' is ", describe(want), "; the given buffer is ",
             o.is_tensor() ? describe(o.tensor()) : std::string("not a tensor"));
-      o = Datum(Tensor(want.dtype(), want.dims()));
+      try {
+        o = Datum(Tensor(want.dtype(), want.dims()));
+      } catch (Error& e) {
+        e.add_where(cat("output '", g_.graph().value(g_.graph().outputs()[k]).name, "'"));
+        throw;
+      }
     }
     output_data_[k] = o.tensor().raw();
     output_done_[k] = 1;
@@ -277,7 +286,7 @@ void Instance::execute(RunContext& c, const Program& p) {
         run_step(c, s);
       }
     } catch (Error& e) {
-      if (it.node >= 0) e.add_where(g_.node_of(it).node->label());
+      if (it.node >= 0) add_where_once(e, g_.node_of(it).node->label());
       throw;
     }
   }

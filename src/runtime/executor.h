@@ -6,24 +6,11 @@
 #include <mutex>
 #include <vector>
 
+#include "base/interrupt.h"
+#include "base/memory_budget.h"
 #include "plan/compiled_graph.h"
 
 namespace skiff::runtime {
-
-// Bytes a session holds against its limit.
-class Budget {
- public:
-  explicit Budget(size_t limit) : limit_(limit) {}  // 0: no limit
-  // Throws kLimit, saying what the bytes are for, when they do not fit.
-  void charge(size_t bytes, const char* what);
-  void release(size_t bytes) { used_.fetch_sub(bytes, std::memory_order_relaxed); }
-  size_t used() const { return used_.load(std::memory_order_relaxed); }
-  size_t peak() const { return peak_.load(std::memory_order_relaxed); }
-
- private:
-  size_t limit_;
-  std::atomic<size_t> used_{0}, peak_{0};
-};
 
 // Times of one run, by CompiledNode::profile_index.
 struct Recorder {
@@ -41,23 +28,36 @@ struct Recorder {
   void resize(size_t n) { nodes.resize(n); }
 };
 
+// When work is to end: on request, or at a time.
+class Stop : public Interrupt {
+ public:
+  // seconds: from now, 0: no limit; what: "the run", for messages.
+  Stop(const std::atomic<bool>* cancel, double seconds, const char* what);
+  void poll() const override;
+
+ private:
+  const std::atomic<bool>* cancel_;
+  std::chrono::steady_clock::time_point deadline_{};
+  double seconds_;
+  const char* what_;
+};
+
 // What holds for one whole run, nested graphs included.
 struct RunContext {
-  const std::atomic<bool>* cancel = nullptr;
-  std::chrono::steady_clock::time_point deadline{};
-  bool has_deadline = false;
+  const Stop* stop = nullptr;
   int64_t max_loop_trips = INT64_MAX;
-  int max_depth = 64;
+  int max_nesting = 64;
   int depth = 0;
-  Budget* budget = nullptr;
   Recorder* recorder = nullptr;
-  void poll() const;  // throws kCancelled or kLimit
+  void poll() const {
+    if (stop) stop->poll();
+  }
 };
 
 // Everything one run of one graph needs to itself: values, arenas. Kept and reused between runs.
 class Instance {
  public:
-  Instance(plan::CompiledGraph& g, Budget* budget);
+  Instance(plan::CompiledGraph& g, MemoryBudget* budget);
   ~Instance();
   Instance(const Instance&) = delete;
   Instance& operator=(const Instance&) = delete;
@@ -92,7 +92,7 @@ class Instance {
   void wait_pending();
 
   plan::CompiledGraph& g_;
-  Budget* budget_;
+  MemoryBudget* budget_;
   std::vector<Datum> values_;                  // by slot
   std::vector<std::vector<const Datum*>> in_;  // operands by compiled node
   std::vector<std::vector<Datum*>> out_;
@@ -108,13 +108,13 @@ class Instance {
 // Idle instances of one compiled graph.
 class InstancePool {
  public:
-  InstancePool(plan::CompiledGraph& g, Budget* budget) : g_(g), budget_(budget) {}
+  InstancePool(plan::CompiledGraph& g, MemoryBudget* budget) : g_(g), budget_(budget) {}
   std::unique_ptr<Instance> take();
   void give(std::unique_ptr<Instance> i);
 
  private:
   plan::CompiledGraph& g_;
-  Budget* budget_;
+  MemoryBudget* budget_;
   std::mutex mutex_;
   std::vector<std::unique_ptr<Instance>> idle_;
 };

@@ -12,14 +12,19 @@ namespace skiff::runtime {
 struct SessionOptions {
   int threads = 0;  // 0: SKIFF_THREADS, else the machine's cores
   std::string isa, device, place;  // device empty: the first of device_names()
-  size_t memory_limit = 0;  // bytes; 0: none
+  size_t memory_limit = automatic_memory_limit();  // bytes; 0: none
+  size_t max_model_size = size_t{2} << 30;         // bytes of the file; 0: no limit
   std::vector<std::string> skip_passes;
   bool profile = false;
   int64_t max_nodes = 1'000'000, max_loop_trips = 1'000'000'000;
-  double time_limit = 0;  // seconds; 0: none
+  int max_nesting = 32;      // of subgraphs
+  double time_limit = 3600;  // seconds of a load or a run; 0: none
   int64_t fold_limit = 16 << 20;
   std::string external_data_dir;
   OpRegistry custom_ops;  // beside those of the process
+
+  // Four fifths of what the machine has.
+  static size_t automatic_memory_limit();
 
   // Throws kInvalidArgument for an unknown key (naming those there are) or a value out of range.
   void set(const std::string& key, const std::string& value);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 
+#include "base/error_where.h"
 #include "base/knobs.h"
 #include "base/mapped_file.h"
 #include "onnx/import.h"
@@ -17,6 +18,9 @@ namespace {
 onnx::ReadOptions read_options(const SessionOptions& o) {
   onnx::ReadOptions r;
   r.max_nodes = static_cast<uint64_t>(o.max_nodes);
+  // A subgraph costs three messages (node, attribute, graph); what stands in the innermost one, a few more.
+  r.limits.max_depth = 3 * o.max_nesting + 10;
+  if (o.memory_limit) r.limits.max_memory = o.memory_limit;
   r.external_folder = o.external_data_dir;
   return r;
 }
@@ -36,7 +40,7 @@ void densify_constants(Graph& g) {
   for (size_t i = 0; i < g.value_slots(); ++i) {
     Value& v = g.mutable_value(static_cast<ValueId>(i));
     if (v.dead || !v.sparse) continue;
-    v.constant = onnx::densify(*v.sparse);
+    v.constant = onnx::densify(*v.sparse, UINT64_MAX);  // memory_limit holds
     v.sparse = nullptr;
     v.type = Type::tensor(v.constant.dtype(), SymShape(v.constant.dims()));
   }
@@ -67,6 +71,12 @@ Model copy_to_run(const Model& m) {
   return c;
 }
 
+void check_model_size(size_t bytes, const SessionOptions& o) {
+  check(!o.max_model_size || bytes <= o.max_model_size, Code::kLimit, "the model has ", bytes,
+        " bytes, more than max_model_size = ", o.max_model_size,
+        "; keep its weights in an external data file, or raise max_model_size");
+}
+
 std::map<std::string, std::string> forced_kernels() {
   std::map<std::string, std::string> r;
   for (const std::string& one : split_list(knob("SKIFF_FORCE"), ',')) {
@@ -83,27 +93,38 @@ std::map<std::string, std::string> forced_kernels() {
 std::unique_ptr<Session> Session::load(const std::string& path, const SessionOptions& options) {
   try {
     std::shared_ptr<const MappedFile> file = MappedFile::share(path);
-    Model m = onnx::read_model(file, read_options(options));
-    return std::unique_ptr<Session>(new Session(std::move(m), options, file));
+    check_model_size(file->size(), options);
+    return make([&] { return onnx::read_model(file, read_options(options)); }, options, file);
   } catch (Error& e) {
-    if (e.where().find(path) == std::string::npos && e.message().find(path) == std::string::npos)
-      e.add_where(path);
+    add_where_once(e, cat("file '", path, "'"), path);
     throw;
   }
 }
 
 std::unique_ptr<Session> Session::load_memory(std::string_view bytes, const SessionOptions& options) {
   std::shared_ptr<const void> not_owned(bytes.data(), [](const void*) {});
-  return std::unique_ptr<Session>(
-      new Session(onnx::read_model_bytes(bytes, not_owned, read_options(options)), options, nullptr));
+  check_model_size(bytes.size(), options);
+  return make([&] { return onnx::read_model_bytes(bytes, not_owned, read_options(options)); }, options,
+              nullptr);
 }
 
 std::unique_ptr<Session> Session::from_model(Model model, const SessionOptions& options) {
-  return std::unique_ptr<Session>(new Session(std::move(model), options, nullptr));
+  return make([&] { return std::move(model); }, options, nullptr);
+}
+
+std::unique_ptr<Session> Session::make(const std::function<Model()>& read, const SessionOptions& options,
+                                       std::shared_ptr<const MappedFile> file,
+                                       std::shared_ptr<MemoryBudget> held) {
+  // What loading makes and throws away counts against a budget of its own: what stays is charged once, at the
+  // end, to the session's.
+  BudgetScope budget(std::make_shared<MemoryBudget>(options.memory_limit));
+  Stop stop(nullptr, options.time_limit, "loading the model");
+  InterruptScope interrupt(&stop);
+  return std::unique_ptr<Session>(new Session(read(), options, std::move(file), std::move(held)));
 }
 
 Session::Session(Model model, const SessionOptions& options, std::shared_ptr<const MappedFile> file,
-                 std::shared_ptr<Budget> budget)
+                 std::shared_ptr<MemoryBudget> budget)
     : options_(options), model_(std::move(model)), file_(std::move(file)), budget_(std::move(budget)) {
   if (options_.device.empty()) options_.device = device_names().front();
   prepare();
@@ -161,7 +182,8 @@ void Session::record_ports() {
 // is itself the one for overridden defaults.
 void Session::assume_defaults() {
   Graph& g = model_.graph;
-  if (budget_ || std::none_of(inputs_.begin(), inputs_.end(), [](const Port& p) { return p.optional; })) return;
+  if (budget_ || std::none_of(inputs_.begin(), inputs_.end(), [](const Port& p) { return p.optional; }))
+    return;
   assumed_defaults_ = true;
   as_read_ = std::make_unique<Model>(copy_to_run(model_));
   for (ValueId v : g.inputs()) g.mutable_value(v).overridable = false;
@@ -176,7 +198,7 @@ bool Session::overrides_default(std::span<const Datum* const> inputs) const {
 Session& Session::overridden() {
   std::lock_guard lock(overridden_mutex_);
   if (!overridden_) {
-    overridden_.reset(new Session(copy_to_run(*as_read_), options_, file_, budget_));
+    overridden_ = make([&] { return copy_to_run(*as_read_); }, options_, file_, budget_);
     as_read_.reset();
   }
   return *overridden_;
@@ -221,10 +243,11 @@ void Session::prepare() {
     if (p.type.kind == Type::Kind::kUnknown) p.type = g.value(g.outputs()[i]).type;
   }
   check(static_cast<int64_t>(g.node_count()) <= options_.max_nodes, Code::kLimit, "the model has ",
-        g.node_count(), " nodes, more than max_nodes = ", options_.max_nodes);
+        g.node_count(), " nodes, more than max_nodes = ", options_.max_nodes,
+        "; raise max_nodes if the model can be trusted");
 
   plan::place(g, devices_, options_.device, plan::parse_placement(options_.place));
-  if (!budget_) budget_ = std::make_shared<Budget>(options_.memory_limit);
+  if (!budget_) budget_ = std::make_shared<MemoryBudget>(options_.memory_limit);
   plan::CompileOptions co;
   co.forced = forced_kernels();
   // Weights that were packed need not stay in memory as pages of the file too.
@@ -236,6 +259,7 @@ void Session::prepare() {
     file_->drop_pages();
     packed = 0;
   };
+  co.max_depth = options_.max_nesting;
   compiled_ = std::make_unique<plan::CompiledGraph>(g, devices_, co, profile_count_);
   budget_->charge(compiled_->packed_bytes() + compiled_->constant_bytes(), "weights");
   pool_ = std::make_unique<InstancePool>(*compiled_, budget_.get());
@@ -289,6 +313,16 @@ void Session::check_inputs(std::span<const Datum* const> inputs) const {
 
 void Session::run(std::span<const Datum* const> inputs, std::span<Datum> outputs,
                   std::span<const uint8_t> fixed, const std::atomic<bool>* cancel) {
+  try {
+    run_model(inputs, outputs, fixed, cancel);
+  } catch (Error& e) {
+    if (!model_.path.empty()) add_where_once(e, cat("file '", model_.path, "'"), model_.path);
+    throw;
+  }
+}
+
+void Session::run_model(std::span<const Datum* const> inputs, std::span<Datum> outputs,
+                        std::span<const uint8_t> fixed, const std::atomic<bool>* cancel) {
   check_inputs(inputs);
   check(outputs.size() == outputs_.size(), Code::kInvalidArgument, "the model gives ", outputs_.size(),
         " outputs, ", outputs.size(), " were asked for");
@@ -297,19 +331,16 @@ void Session::run(std::span<const Datum* const> inputs, std::span<Datum> outputs
     last_run_overrode_ = override;
     if (override) return overridden().run(inputs, outputs, fixed, cancel);
   }
+  Stop stop(cancel, options_.time_limit, "the run");
+  InterruptScope interrupt(&stop);
+  BudgetScope budget(budget_);
   RunContext c;
-  c.cancel = cancel;
+  c.stop = &stop;
   c.max_loop_trips = options_.max_loop_trips;
-  c.budget = budget_.get();
-  auto start = std::chrono::steady_clock::now();
-  if (options_.time_limit > 0) {
-    c.has_deadline = true;
-    c.deadline = start + std::chrono::duration_cast<std::chrono::steady_clock::duration>(
-                             std::chrono::duration<double>(options_.time_limit));
-  }
+  c.max_nesting = options_.max_nesting;
   Recorder recorder;
   if (options_.profile) {
-    recorder.start = start;
+    recorder.start = std::chrono::steady_clock::now();
     recorder.resize(static_cast<size_t>(profile_count_));
     c.recorder = &recorder;
   }

@@ -1,6 +1,7 @@
 // A model made ready to run on its devices. Threads may share one.
 #pragma once
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -51,8 +52,14 @@ class Session {
   std::string print_graph() const { return print(model_.graph); }
 
  private:
+  // Reads a model and makes it ready, under the limits of a load.
+  static std::unique_ptr<Session> make(const std::function<Model()>& read, const SessionOptions& options,
+                                       std::shared_ptr<const MappedFile> file,
+                                       std::shared_ptr<MemoryBudget> budget = nullptr);
   Session(Model model, const SessionOptions& options, std::shared_ptr<const MappedFile> file,
-          std::shared_ptr<Budget> budget = nullptr);
+          std::shared_ptr<MemoryBudget> budget);
+  void run_model(std::span<const Datum* const> inputs, std::span<Datum> outputs,
+                 std::span<const uint8_t> fixed, const std::atomic<bool>* cancel);
   void prepare();
   void assume_defaults();
   bool overrides_default(std::span<const Datum* const> inputs) const;
@@ -77,7 +84,7 @@ class Session {
   std::vector<std::pair<std::string, int>> operator_counts_;  // of the model as read
   passes::PassContext pass_context_;
   int profile_count_ = 0;
-  std::shared_ptr<Budget> budget_;
+  std::shared_ptr<MemoryBudget> budget_;  // shared with the outputs made by runs
   std::unique_ptr<plan::CompiledGraph> compiled_;
   std::unique_ptr<InstancePool> pool_;
   std::mutex profile_mutex_;

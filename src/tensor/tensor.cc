@@ -6,24 +6,62 @@
 #include <new>
 
 #include "base/half.h"
+#include "base/memory_budget.h"
 
 namespace skiff {
 
+namespace {
+
+// What a control block weighs beside the elements, so that a million tiny tensors are not free.
+constexpr size_t kOverhead = 128;
+
+// Memory of one tensor, and what it is charged to.
+struct Block {
+  std::shared_ptr<MemoryBudget> budget;
+  size_t charged = 0;
+  void* elements = nullptr;
+  std::string* strings = nullptr;
+
+  Block() = default;
+  Block(const Block&) = delete;
+  Block& operator=(const Block&) = delete;
+  ~Block() {
+    ::operator delete (elements, std::align_val_t{Tensor::kAlignment});
+    delete[] strings;
+    if (budget) budget->release(charged);
+  }
+  void charge(size_t bytes) {
+    const std::shared_ptr<MemoryBudget>& b = BudgetScope::current();
+    if (!b) return;
+    b->charge(bytes + kOverhead, "a tensor");
+    budget = b;
+    charged = bytes + kOverhead;
+  }
+};
+
+}  // namespace
+
 Tensor::Tensor(DType dtype, Dims dims) : dtype_(dtype), dims_(std::move(dims)), size_(element_count(dims_)) {
   check(dtype != DType::kUndefined, Code::kInternal, "a tensor needs an element type");
-  if (dtype == DType::kString) {
-    auto strings = std::make_shared<std::vector<std::string>>(static_cast<size_t>(size_));
-    data_ = strings->data();
-    keep_ = std::move(strings);
-    return;
+  auto block = std::make_shared<Block>();
+  auto count = static_cast<size_t>(size_);
+  bool strings = dtype == DType::kString;
+  size_t n = strings ? 0 : bytes();
+  if (strings)
+    check(!__builtin_mul_overflow(count, sizeof(std::string), &n), Code::kLimit, "shape ", to_string(dims_),
+          " has more strings than can be addressed");
+  try {
+    block->charge(n);
+    if (strings)
+      data_ = block->strings = new (std::nothrow) std::string[count];
+    else
+      data_ = block->elements = ::operator new (n + (n == 0), std::align_val_t{kAlignment}, std::nothrow);
+    check(data_ != nullptr, Code::kLimit, "out of memory (", n, " bytes)");
+  } catch (Error& e) {
+    e.add_where(cat("a value of ", dtype_name(dtype), to_string(dims_)));
+    throw;
   }
-  size_t n = bytes();
-  void* p = ::operator new (n + (n == 0), std::align_val_t{kAlignment}, std::nothrow);
-  check(p != nullptr, Code::kLimit, "out of memory for ", dtype_name(dtype), to_string(dims_), " (", n,
-        " bytes)");
-  keep_ = std::shared_ptr<const void>(
-      p, [](const void* q) { ::operator delete (const_cast<void*>(q), std::align_val_t{kAlignment}); });
-  data_ = p;
+  keep_ = std::shared_ptr<const void>(std::move(block), data_);
 }
 
 Tensor Tensor::view(DType dtype, Dims dims, const void* data, std::shared_ptr<const void> keep) {

@@ -33,7 +33,7 @@ void add_common_options(CLI::App& app, CommonOptions& o) {
   app.add_option("--skip-passes", o.skip_passes,
                  "Graph passes to skip, separated by commas; all: every optional one")
       ->group(group);
-  app.add_option("--memory-limit", o.memory_limit, "Most bytes a session may hold, e.g. 512M [no limit]")
+  app.add_option("--memory-limit", o.memory_limit, "Most bytes a session may hold, e.g. 512M [four fifths of the memory]")
       ->group(group);
   app.add_option("--custom-ops", o.custom_ops, "Shared library of custom operators; may be repeated")
       ->allow_extra_args(false)

@@ -283,7 +283,8 @@ class ConvKernel : public Kernel {
         static_cast<double>(s.batch) * static_cast<double>(transposed_ ? in_pixels : out_pixels);
     const double per_pixel = static_cast<double>(taps_of(s)) * static_cast<double>(s.in_channels / s.groups) *
                              static_cast<double>(s.out_channels);
-    b->grid = b->method->plan(s, useful_threads(c_, 2 * pixels * per_pixel / (c_.flops * efficiency_)));
+    const double seconds = 2 * pixels * per_pixel / (c_.flops * efficiency_);
+    b->grid = b->method->plan(s, parts_of(seconds, useful_threads(c_, seconds)));
     const auto reserve = [&](size_t count) {
       size_t at = b->bytes;
       b->bytes += aligned(count * sizeof(float));

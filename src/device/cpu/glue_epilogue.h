@@ -3,6 +3,7 @@
 #pragma once
 #include <algorithm>
 
+#include "base/interrupt.h"
 #include "device/cpu/factory.h"
 #include "device/cpu/kernels/gemm/gemm.h"
 
@@ -29,6 +30,12 @@ double lane_use(int64_t n, int64_t lanes);
 inline int32_t useful_threads(const CpuContext& c, double seconds) {
   return seconds < kSerialSeconds ? 1 : c.pool->threads();
 }
+// Parts that work of `seconds` for `threads` is planned in: more than there are threads only where a run
+// could else not be stopped for long.
+inline int32_t parts_of(double seconds, int32_t threads) {
+  constexpr double kStopWithin = 0.25;
+  return std::max(threads, static_cast<int32_t>(std::min(256.0, seconds / kStopWithin)));
+}
 // Tasks per chunk when `tasks` of them last `seconds` on one thread.
 inline int64_t chunk_of(int64_t tasks, double seconds) {
   if (seconds < kSerialSeconds) return std::max<int64_t>(tasks, 1);
@@ -40,7 +47,10 @@ inline int64_t chunk_of(int64_t tasks, double seconds) {
 template <class F>
 void run_tasks(ThreadPool* pool, int64_t tasks, int64_t grain, const F& fn) {
   if (tasks <= grain) {
-    for (int64_t t = 0; t < tasks; ++t) fn(t);
+    for (int64_t t = 0; t < tasks; ++t) {
+      if (t > 0) poll_interrupt();
+      fn(t);
+    }
     return;
   }
   pool->parallel_for(tasks, grain, [&fn](int64_t begin, int64_t end) {

@@ -155,7 +155,10 @@ struct BoundMatMul : BoundKernel {
       float* to = ws + (one_slot ? 0 : i * slot);
       k.pack_b(g.k, g.n, b + b_matrix[static_cast<size_t>(i)] * b_elements, ldb, trans_b, to);
       r.b = to;
-      for (int64_t t = 0; t < grid.tasks(); ++t) product_task(r, t);
+      for (int64_t t = 0; t < grid.tasks(); ++t) {
+        if (t > 0) poll_interrupt();
+        product_task(r, t);
+      }
     });
   }
 
@@ -344,7 +347,9 @@ class MatMulKernel : public Kernel {
   void plan_products(BoundMatMul& b, double seconds) const {
     const GemmArgs& g = b.args;
     const int32_t threads = useful_threads(c_, seconds);
-    b.grid = c_.k->gemm->plan(g.m, g.n, g.k, b.batch >= 4 * threads ? 1 : threads);
+    b.grid = c_.k->gemm->plan(g.m, g.n, g.k,
+                              parts_of(seconds / static_cast<double>(std::max<int64_t>(b.batch, 1)),
+                                       b.batch >= 4 * threads ? 1 : threads));
     b.grain = chunk_of(b.batch * b.grid.tasks(), seconds);
   }
 
@@ -367,7 +372,8 @@ class MatMulKernel : public Kernel {
     b.pack_per_batch = b.b_matrices == b.batch && (threads == 1 || b.batch >= 2 * threads);
     b.one_slot = b.pack_per_batch && threads == 1;
     if (b.pack_per_batch) {
-      b.grid = c_.k->gemm->plan(g.m, g.n, g.k, 1);
+      b.grid = c_.k->gemm->plan(g.m, g.n, g.k,
+                                parts_of(work / static_cast<double>(std::max<int64_t>(b.batch, 1)), 1));
       b.grain = threads == 1 ? b.batch : chunk_of(b.batch, work + packing);
     } else {
       plan_products(b, work);

@@ -7,68 +7,15 @@
 #include "onnx/export.h"
 #include "onnx/import.h"
 #include "onnx/tensor_proto.h"
+#include "support/proto_maker.h"
 #include "support/temp_dir.h"
 #include "unit/onnx/sample.h"
 
 using namespace skiff;
 using namespace skiff::onnx;
+using namespace skiff::test;
 
 namespace {
-
-using Names = std::vector<std::string>;
-
-NodeProto node(const char* op, Names inputs, Names outputs, const char* name = "") {
-  NodeProto n;
-  n.op_type = op;
-  n.input = std::move(inputs);
-  n.output = std::move(outputs);
-  if (*name) n.name = name;
-  return n;
-}
-
-ValueInfoProto value(const char* name) {
-  ValueInfoProto v;
-  v.name = name;
-  v.type.emplace().tensor_type.emplace().elem_type = 1;
-  return v;
-}
-
-TensorProto weight(const char* name) {
-  TensorProto t = to_proto(Tensor::scalar(2.0f), name);
-  return t;
-}
-
-AttributeProto graph_attribute(const char* name, GraphProto g) {
-  AttributeProto a;
-  a.name = name;
-  a.type = AttributeProto::Type::kGraph;
-  a.g = std::move(g);
-  return a;
-}
-
-GraphProto graph(Names inputs, Names outputs, std::vector<NodeProto> nodes) {
-  GraphProto g;
-  g.name = "g";
-  for (const auto& n : inputs) g.input.push_back(value(n.c_str()));
-  for (const auto& n : outputs) g.output.push_back(value(n.c_str()));
-  g.node = std::move(nodes);
-  return g;
-}
-
-OperatorSetIdProto opset(const char* domain, int64_t version) {
-  OperatorSetIdProto o;
-  o.domain = domain;
-  o.version = version;
-  return o;
-}
-
-ModelProto model(GraphProto g, int64_t ir = 8) {
-  ModelProto m;
-  m.ir_version = ir;
-  m.opset_import = {opset("", 17)};
-  m.graph = std::move(g);
-  return m;
-}
 
 std::string error_of(const ModelProto& m, Code code = Code::kInvalidModel) {
   try {
