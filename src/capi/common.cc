@@ -18,6 +18,12 @@ std::string& last_error() {
   thread_local std::string text;
   return text;
 }
+
+// Of any number a caller may pass.
+DType known_dtype(skiff_dtype t) {
+  auto i = static_cast<int>(t);
+  return i > 0 && i < kDTypeCount ? static_cast<DType>(i) : DType::kUndefined;
+}
 }  // namespace
 
 skiff_status store_error(Code code, const char* text) noexcept {
@@ -99,15 +105,15 @@ const char* skiff_status_name(skiff_status s) {
   return i < std::size(kNames) ? kNames[i] : "unknown status";
 }
 
-const char* skiff_dtype_name(skiff_dtype t) { return dtype_name(static_cast<DType>(t)).data(); }
+const char* skiff_dtype_name(skiff_dtype t) { return dtype_name(known_dtype(t)).data(); }
 skiff_dtype skiff_dtype_from_name(const char* name) {
   return name ? static_cast<skiff_dtype>(dtype_from_name(name)) : SKIFF_UNDEFINED;
 }
-int skiff_dtype_bits(skiff_dtype t) { return t == SKIFF_STRING ? 0 : dtype_bits(static_cast<DType>(t)); }
+int skiff_dtype_bits(skiff_dtype t) { return t == SKIFF_STRING ? 0 : dtype_bits(known_dtype(t)); }
 void skiff_string_free(char* s) { std::free(s); }
 
 skiff_status skiff_options_create(skiff_options** options) {
-  return guarded([&] { *need(options, "options") = new skiff_options(); });
+  return guarded([&] { give_new(options, "options"); });
 }
 void skiff_options_free(skiff_options* options) { delete options; }
 skiff_status skiff_options_set(skiff_options* options, const char* key, const char* value) {

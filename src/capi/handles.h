@@ -59,6 +59,13 @@ T* need(T* p, const char* what) {
 // The handle of a session.
 std::unique_ptr<skiff_session> make_handle(std::unique_ptr<runtime::Session> session);
 
+// Hands a new handle over; nothing is made, and so nothing is lost, where out is null.
+template <class T>
+void give_new(T** out, const char* what) {
+  need(out, what);
+  *out = new T();
+}
+
 // A malloc'ed copy for the caller to free with skiff_string_free.
 char* give_string(const std::string& s);
 

@@ -211,7 +211,7 @@ skiff_status skiff_run(skiff_session* s, const skiff_value* const* inputs, size_
 }
 
 skiff_status skiff_cancel_create(skiff_cancel** cancel) {
-  return guarded([&] { *need(cancel, "cancel") = new skiff_cancel(); });
+  return guarded([&] { give_new(cancel, "cancel"); });
 }
 void skiff_cancel_request(skiff_cancel* cancel) {
   if (cancel) cancel->requested.store(true, std::memory_order_relaxed);

@@ -26,9 +26,10 @@ DType dtype_from(skiff_dtype t) {
 const Tensor& tensor_of(const skiff_value* v) { return need(v, "value")->datum.tensor(); }
 
 void give(Datum d, skiff_value** out) {
+  need(out, "value");
   auto v = std::make_unique<skiff_value>();
   v->datum = std::move(d);
-  *need(out, "value") = v.release();
+  *out = v.release();
 }
 
 Type type_of_kind(skiff_kind k) {
@@ -187,6 +188,7 @@ skiff_status skiff_map_create(const skiff_value* keys, const skiff_value* const*
 
 skiff_status skiff_value_read_pb(const char* path, skiff_kind kind, skiff_value** value, char** name) {
   return guarded([&] {
+    need(value, "value");
     onnx::NamedDatum d = onnx::read_value(need(path, "path"), type_of_kind(kind));
     char* text = name ? give_string(d.name) : nullptr;
     give(std::move(d.value), value);
