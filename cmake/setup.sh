@@ -1,10 +1,14 @@
 #!/bin/sh
-# Installs the Debian packages the build ("build") or the tests ("test") need, and only those that are missing.
+# Installs the Debian packages the build ("build"), the tests ("test") or the fuzzers ("fuzz") need, and only those that are missing.
 set -eu
 build="g++-12 cmake ninja-build make libprotozero-dev libcli11-dev nlohmann-json3-dev libjpeg62-turbo-dev libpng-dev zlib1g-dev libre2-dev libtiff-dev libwebp-dev libopenjp2-7-dev"
 test="doctest-dev python3 python3-dev python3-venv binutils zstd"
-want="$build"
-if [ "${1:-build}" = test ]; then want="$build $test"; fi
+fuzz="clang-19 libclang-rt-19-dev"
+case "${1:-build}" in
+  test) want="$build $test" ;;
+  fuzz) want="$build $fuzz" ;;
+  *) want="$build" ;;
+esac
 missing=""
 for p in $want; do
   dpkg-query -W -f '${Status}' "$p" 2>/dev/null | grep -q 'install ok installed' || missing="$missing $p"
