@@ -115,6 +115,13 @@ std::vector<OpCase> transposed() {
       {{"strides", Ints{2, 2}}, {"auto_pad", std::string("SAME_LOWER")}});
   add("output_shape", {1, 4, 5, 5}, {4, 5, 3, 3}, false,
       {{"strides", Ints{2, 2}}, {"output_shape", Ints{10, 10}}});
+  add("3x3_s3", {1, 6, 7, 5}, {6, 5, 3, 3}, true, {{"strides", Ints{3, 3}}});
+  add("3x3_s3_padded", {1, 6, 7, 5}, {6, 5, 3, 3}, true,
+      {{"strides", Ints{3, 3}}, {"pads", Ints{1, 1, 1, 1}}, {"output_padding", Ints{2, 2}}});
+  add("3x3_s3_same", {1, 6, 7, 5}, {6, 5, 3, 3}, true,
+      {{"strides", Ints{3, 3}}, {"auto_pad", std::string("SAME_UPPER")}});
+  add("3x3_s3_output_shape", {1, 6, 7, 5}, {6, 5, 3, 3}, false,
+      {{"strides", Ints{3, 3}}, {"output_shape", Ints{19, 13}}});
   add("1d", {1, 6, 9}, {6, 4, 5}, true, {{"strides", Ints{3}}});
   add("3d", {1, 3, 3, 4, 3}, {3, 4, 2, 2, 2}, true, {{"strides", Ints{2, 2, 2}}});
   return r;

@@ -46,6 +46,12 @@ void set_axes(const std::vector<int64_t>& v, int64_t (&axes)[3]) {
   std::copy(v.begin(), v.end(), axes + 3 - v.size());
 }
 
+// Whether a node's padding follows from its attributes, whatever the input's size.
+bool pad_is_fixed(const Node& n) {
+  const AutoPad p = auto_pad_of(n);
+  return (p == AutoPad::kNotSet || p == AutoPad::kValid) && !n.has_attr("output_shape");
+}
+
 // The shape as far as the weight and the attributes tell it, and the output's extents for estimates; input
 // extents are 1 (3-D: 2 deep, so that methods for flat images decline). accepts() looks at no others.
 std::optional<ConvShape> known_shape(const NodeQuery& q, bool transposed) {
@@ -68,6 +74,8 @@ std::optional<ConvShape> known_shape(const NodeQuery& q, bool transposed) {
   set_axes(win.kernel, s.kernel);
   set_axes(win.stride, s.stride);
   set_axes(win.dilation, s.dilation);
+  s.pad_is_fixed = pad_is_fixed(q.node);
+  if (transposed && s.pad_is_fixed) set_axes(win.begin, s.pad_begin);
   if (spatial == 3) s.in[0] = s.out[0] = 2;
   const Layout layout = layout_of(q.node);
   if (spatial == 2 && !q.out.empty() && q.out[0] && q.out[0]->shape.has_rank()) {
@@ -268,6 +276,7 @@ class ConvKernel : public Kernel {
     set_axes(g.window.stride, s.stride);
     set_axes(g.window.dilation, s.dilation);
     set_axes(g.window.begin, s.pad_begin);
+    s.pad_is_fixed = pad_is_fixed(node_);
     const int64_t in_pixels = s.in[0] * s.in[1] * s.in[2], out_pixels = s.out[0] * s.out[1] * s.out[2];
     if (s.batch * out_pixels == 0) {
       b->empty = true;

@@ -18,6 +18,9 @@ struct ConvShape {
   int64_t batch = 1, in_channels = 1, out_channels = 1, groups = 1;
   int64_t in[3] = {1, 1, 1}, out[3] = {1, 1, 1}, kernel[3] = {1, 1, 1};
   int64_t stride[3] = {1, 1, 1}, dilation[3] = {1, 1, 1}, pad_begin[3] = {0, 0, 0};
+  // pad_begin follows from the attributes alone, so that it is the same when weights are packed and in every
+  // run.
+  bool pad_is_fixed = false;
 };
 
 struct ConvArgs {

@@ -53,10 +53,10 @@ struct RunRows {
 };
 
 constexpr int64_t kRunMax = 1024;  // columns: bounds the repeated bias
-// Looks at nothing but the weight and the attributes, as accepts() does.
+// Looks at nothing but the weight and the attributes, as accepts() does: packing and every run must agree.
 bool is_merged(const ConvShape& s) {
-  return s.groups == 1 && s.kernel[2] == s.stride[2] && s.dilation[2] == 1 && s.pad_begin[2] == 0 &&
-         s.kernel[2] * s.out_channels <= kRunMax;
+  return s.groups == 1 && s.kernel[2] == s.stride[2] && s.dilation[2] == 1 && s.pad_is_fixed &&
+         s.pad_begin[2] == 0 && s.kernel[2] * s.out_channels <= kRunMax;
 }
 
 bool accepts(const ConvShape& s) {
