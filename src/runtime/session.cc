@@ -250,6 +250,7 @@ void Session::prepare() {
   if (!budget_) budget_ = std::make_shared<MemoryBudget>(options_.memory_limit);
   plan::CompileOptions co;
   co.forced = forced_kernels();
+  co.max_depth = options_.max_nesting;
   // Weights that were packed need not stay in memory as pages of the file too.
   constexpr size_t kDropBytes = size_t{2} << 20;
   size_t packed = 0;
