@@ -351,8 +351,9 @@ TEST_CASE("Scan and Slice at their edges") {
                 }
               }
               Code c = load_and_run(onnx::serialize(model(g)), in, limited(device));
-              // Bounds known only as it runs may make a shape that is not told beforehand: an error, not a crash.
-              CHECK((constant && step ? c == Code::kOk : c == Code::kOk || refused(c)));
+              // The reference device is not told every shape that bounds make beforehand: an error, not a crash.
+              CHECK((c == Code::kOk || refused(c)));
+              if (step && std::string_view(device) == "cpu") CHECK(c == Code::kOk);
               if (!step) CHECK(refused(c));
             }
   GraphProto g = graph({}, {"y"}, {node("Slice", {"x", "s", "s"}, {"y"}, "slice")});  // no axes at all
