@@ -258,8 +258,8 @@ TEST_CASE("broken models are refused by name") {
   ModelProto m = model(graph({"x"}, {"x"}, {}));
   m.opset_import.clear();
   CHECK(has(error_of(m), "opset_import"));
-  m = model(graph({"x"}, {"x"}, {}), 14);
-  CHECK(has(error_of(m, Code::kUnsupported), "newest supported is 13"));
+  m = model(graph({"x"}, {"x"}, {}), 15);
+  CHECK(has(error_of(m, Code::kUnsupported), "newest supported is 14"));
   m.ir_version = 2;
   CHECK(has(error_of(m, Code::kUnsupported), "oldest supported is 3"));
   m.ir_version = 8;
