@@ -9,6 +9,8 @@
 
 JOBS ?= $(shell nproc)
 CXX_COMPILER ?= g++-12
+# The tests' own Python, once set-up has made it: an earlier configure may have found the system's.
+TEST_PYTHON = $$(test -x .venv/bin/python && echo -DSKIFF_PYTHON=$(CURDIR)/.venv/bin/python)
 SECONDS ?= 60
 TSAN_TESTS = test_base test_device test_runtime test_capi
 
@@ -29,7 +31,7 @@ demo: build
 	@examples/inspection/demo.sh build/skiff demo-out
 
 test: setup-test
-	@cmake --preset release -DCMAKE_CXX_COMPILER=$(CXX_COMPILER) > /dev/null
+	@cmake --preset release -DCMAKE_CXX_COMPILER=$(CXX_COMPILER) $(TEST_PYTHON) > /dev/null
 	@cmake --build build -j $(JOBS)
 	@tests/run.sh build $(JOBS)
 
