@@ -1,11 +1,12 @@
 // Internal operators: convolutions fused with residual and activation in either layout, and channels-last
 // forms of standard operators. Passes make them; they are never read from or written to files.
+#include "ops/channels_last.h"
+
 #include "ops/conv.h"
 #include "ops/elementwise_fns.h"
 #include "ops/real_view.h"
 
 namespace skiff {
-namespace {
 
 bool is_nhwc(const Node& n, std::string_view attr, std::string_view def_value) {
   std::string l = n.attr_s(attr, def_value);
@@ -13,7 +14,6 @@ bool is_nhwc(const Node& n, std::string_view attr, std::string_view def_value) {
   return l == "NHWC";
 }
 
-// Output axis i is input axis perm[i].
 std::vector<size_t> to_first(size_t rank) {
   std::vector<size_t> p{0, rank - 1};
   for (size_t i = 1; i + 1 < rank; ++i) p.push_back(i);
@@ -33,6 +33,8 @@ SymShape permuted(const SymShape& s, bool first) {
   for (size_t a : first ? to_first(s.rank()) : to_last(s.rank())) d.push_back(s[a]);
   return SymShape(std::move(d));
 }
+
+namespace {
 
 Tensor channels_first(const Tensor& t) {
   check(t.rank() >= 3, Code::kInvalidModel, "a channels-last tensor needs rank 3 or more, it has shape ",

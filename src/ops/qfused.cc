@@ -3,6 +3,7 @@
 // clamping.
 #include <algorithm>
 
+#include "ops/channels_last.h"
 #include "ops/conv.h"
 #include "ops/qmatmul.h"
 
@@ -14,27 +15,9 @@ using quant::MatShape;
 constexpr TypeMask kFloat32 = mask_of(DType::kFloat);
 constexpr TypeMask kInt32 = mask_of(DType::kInt32);
 
-std::vector<size_t> last_to_second(size_t rank) {
-  std::vector<size_t> p{0, rank - 1};
-  for (size_t i = 1; i + 1 < rank; ++i) p.push_back(i);
-  return p;
-}
-std::vector<size_t> second_to_last(size_t rank) {
-  std::vector<size_t> p{0};
-  for (size_t i = 2; i < rank; ++i) p.push_back(i);
-  p.push_back(1);
-  return p;
-}
+// Ranks below 3 have no layout to turn.
 SymShape turned(const SymShape& s, bool to_planar) {
-  if (!s.has_rank() || s.rank() < 3) return s;
-  std::vector<Dim> d;
-  for (size_t a : to_planar ? last_to_second(s.rank()) : second_to_last(s.rank())) d.push_back(s[a]);
-  return SymShape(std::move(d));
-}
-bool is_nhwc(const Node& n) {
-  std::string l = n.attr_s("layout", "NCHW");
-  check(l == "NHWC" || l == "NCHW", Code::kInvalidModel, "layout is '", l, "', it must be NCHW or NHWC");
-  return l == "NHWC";
+  return s.has_rank() && s.rank() < 3 ? s : permuted(s, to_planar);
 }
 
 // Steps of an 8-bit result are kept within attributes low and high: a fused activation.
@@ -65,7 +48,7 @@ void conv_reference(KernelContext& c) {
   for (size_t i = 0; i < c.inputs(); ++i) in.push_back(c.has(i) ? &c.in_datum(i) : nullptr);
   Datum x;
   if (last) {
-    x = ref::permuted(c.in(0), last_to_second(c.in(0).dims().size()));
+    x = ref::permuted(c.in(0), to_first(c.in(0).dims().size()));
     in[0] = &x;
   }
   std::vector<Datum> out(1);
@@ -73,7 +56,7 @@ void conv_reference(KernelContext& c) {
   standard->reference(inner);
   Tensor y = out[0].tensor();
   clamp_bytes(y, limits_of(c.node(), y.dtype()));
-  c.set_out(0, last ? ref::permuted(y, second_to_last(y.dims().size())) : y);
+  c.set_out(0, last ? ref::permuted(y, to_last(y.dims().size())) : y);
 }
 
 Cost cost_conv(const CostContext& c) { return conv_cost(c, 3, false); }

@@ -52,15 +52,6 @@ void add_eval(CLI::App& root, Action& action) {
   app->add_option("--against", o->against, "Also compare the outputs with this model's, on the same inputs");
   add_data_options(*app, o->data);
   add_metric_options(*app, o->eval);
-  app->add_option("--input,-i", o->data.input.inputs,
-                  "NAME=FILE of an input that is the same for every sample")
-      ->allow_extra_args(false)
-      ->group("Data");
-  app->add_option("--fill", o->data.input.fill, "Values of inputs not given: zeros, ones or random")
-      ->check(CLI::IsMember({"zeros", "ones", "random"}))
-      ->group("Data");
-  add_image_options(*app, o->data.input);
-  add_shape_options(*app, o->data.input);
   app->add_flag("--no-sidecar", o->no_sidecar, "Do not read MODEL.json beside the model");
   add_common_options(*app, o->common);
   app->footer(

@@ -6,6 +6,7 @@
 
 #include "fail.h"
 #include "files.h"
+#include "inputs.h"
 #include "labels.h"
 #include "values.h"
 
@@ -39,6 +40,14 @@ void add_data_options(CLI::App& app, DataOptions& o) {
   app.add_option("--batch", o.batch, "Samples a run [what the model's shape says, else 1]")
       ->check(CLI::Range(1, 65536))
       ->group(group);
+  app.add_option("--input,-i", o.input.inputs, "NAME=FILE of an input that is the same for every sample")
+      ->allow_extra_args(false)
+      ->group(group);
+  app.add_option("--fill", o.input.fill, "Values of inputs not given: zeros, ones or random")
+      ->check(CLI::IsMember({"zeros", "ones", "random"}))
+      ->group(group);
+  add_image_options(app, o.input);
+  add_shape_options(app, o.input);
 }
 
 std::vector<std::string> class_names(const DataOptions& o, const Sidecar& sidecar) {
